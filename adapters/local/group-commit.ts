@@ -1,0 +1,78 @@
+import type { DatabaseSync } from "node:sqlite";
+
+import { isBusy } from "./storage-error.ts";
+
+interface Write {
+  readonly scope: string;
+  readonly apply: () => void;
+  readonly settle: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Lets the writes of one turn of the event loop share a transaction, and so one sync to disk. */
+export class GroupCommit {
+  readonly #database: DatabaseSync;
+  readonly #explain: (error: unknown) => unknown;
+  #queue: Write[] = [];
+
+  constructor(database: DatabaseSync, explain: (error: unknown) => unknown) {
+    this.#database = database;
+    this.#explain = explain;
+  }
+
+  /** Apply `write`, which concerns `scope`, with this turn's others. Resolves once it is committed. */
+  run<T>(scope: string, write: () => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      let result: T;
+      this.#queue.push({
+        scope,
+        apply: () => {
+          result = write();
+        },
+        settle: () => resolve(result),
+        reject: (error) => reject(this.#explain(error)),
+      });
+      if (this.#queue.length === 1) setImmediate(() => this.flush());
+    });
+  }
+
+  /** Apply what is queued now, if any of it concerns `scope`: a read issued next then sees it. */
+  flushFor(scope: string): void {
+    if (this.#queue.some((write) => write.scope === scope)) this.flush();
+  }
+
+  /** Apply what is queued now. */
+  flush(): void {
+    const writes = this.#queue;
+    if (writes.length === 0) return;
+    this.#queue = [];
+    if (writes.length === 1 || !this.#together(writes)) writes.forEach(alone);
+  }
+
+  /** False: nothing is applied, and each write has to be tried by itself, so that one cannot fail the others. */
+  #together(writes: readonly Write[]): boolean {
+    try {
+      this.#database.exec("BEGIN IMMEDIATE");
+      for (const write of writes) write.apply();
+      this.#database.exec("COMMIT");
+    } catch (error) {
+      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+      if (!isBusy(error)) return false;
+      // Alone, each would wait out the lock's timeout again.
+      for (const write of writes) write.reject(error);
+      return true;
+    }
+    for (const write of writes) write.settle();
+    return true;
+  }
+}
+
+function alone(write: Write): void {
+  try {
+    write.apply();
+  } catch (error) {
+    write.reject(error);
+    return;
+  }
+  write.settle();
+}

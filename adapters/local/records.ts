@@ -1,0 +1,315 @@
+import { randomBytes } from "node:crypto";
+import { resolve } from "node:path";
+import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from "node:sqlite";
+
+import { KitaruBackendError, KitaruUsageError } from "../../core/errors.ts";
+import type {
+  Expectation,
+  IndexKeys,
+  IndexName,
+  ListParams,
+  Page,
+  PutResult,
+  RecordDraft,
+  RecordKey,
+  RecordStore,
+  StoredRecord,
+  Version,
+} from "../../core/ports/records.ts";
+import { GroupCommit } from "./group-commit.ts";
+import { openDatabase } from "./sqlite.ts";
+import { storageError } from "./storage-error.ts";
+
+/** Options of {@link openRecords}. */
+export interface RecordsOptions {
+  /** Path of the database; it and its folder are created when missing. Keep it on a local disk. */
+  readonly file: string;
+  /**
+   * What a put has survived once it resolves. `normal` (the default): the end of the process, also by `kill -9`;
+   * a power loss may undo the last moments. `full`: a power loss too, for one sync to disk per commit.
+   */
+  readonly durability?: "normal" | "full";
+  /** Refuse to write, and to create the file. */
+  readonly readonly?: boolean;
+}
+
+/** A record store in one SQLite file; any number of processes may have it open. */
+export interface LocalRecords extends RecordStore {
+  /** Commit what is queued and release the file. */
+  close(): Promise<void>;
+}
+
+/** Open the records in `file`. Throws {@link KitaruBackendError} when it cannot be used. */
+export async function openRecords(options: RecordsOptions): Promise<LocalRecords> {
+  const file = resolve(options.file);
+  const database = await openDatabase({
+    file,
+    durability: options.durability ?? "normal",
+    readonly: options.readonly ?? false,
+    schema,
+    version: schemaVersion,
+  });
+  return new SqliteRecords(database, file);
+}
+
+const schemaVersion = 1;
+const indexNames = ["flow", "status", "due"] as const satisfies readonly IndexName[];
+const indexColumns = indexNames.flatMap((name) => [`${name}_partition`, `${name}_sort`]);
+
+/**
+ * Index keys are columns, under partial indexes: documents without keys (journal segments) cost no index, and one
+ * statement writes a document with its keys. `body` comes last, so that no other column sits on an overflow page.
+ */
+const schema = `
+  CREATE TABLE records (
+    id INTEGER PRIMARY KEY,
+    partition TEXT NOT NULL,
+    sort TEXT NOT NULL,
+    version TEXT NOT NULL,
+    ${indexColumns.map((column) => `${column} TEXT,`).join(" ")}
+    body TEXT NOT NULL
+  );
+  CREATE UNIQUE INDEX records_by_key ON records (partition, sort);
+  ${indexNames
+    .map(
+      (name) =>
+        `CREATE INDEX records_by_${name} ON records (${name}_partition, ${name}_sort)
+         WHERE ${name}_partition IS NOT NULL;`,
+    )
+    .join(" ")}
+`;
+
+const isKey = "partition = ? AND sort = ?";
+const hasIndexes = indexColumns.map((column) => `${column} IS ?`).join(" AND ");
+const setIndexes = indexColumns.map((column) => `${column} = ?`).join(", ");
+const sql = {
+  get: `SELECT version, body FROM records WHERE ${isKey}`,
+  insert: `INSERT INTO records (version, body, partition, sort, ${indexColumns.join(", ")})
+           VALUES (?, ?, ?, ?, ${indexColumns.map(() => "?").join(", ")}) ON CONFLICT DO NOTHING`,
+  /** Leaves the indexes alone: SQLite rewrites their pages for a column that is set, changed or not. */
+  replaceBody: `UPDATE records SET version = ?, body = ? WHERE ${isKey} AND version = ? AND ${hasIndexes}`,
+  replaceAll: `UPDATE records SET version = ?, body = ?, ${setIndexes} WHERE ${isKey} AND version = ?`,
+  delete: `DELETE FROM records WHERE ${isKey} AND version = ?`,
+} as const;
+
+const defaultLimit = 1000;
+const pageBytes = 4_000_000;
+
+/** Columns a listing is ordered by. */
+interface Ordering {
+  readonly partition: string;
+  readonly sort: string;
+  /** All columns of the order; together unique within a partition. */
+  readonly columns: readonly string[];
+}
+
+const byKey: Ordering = { partition: "partition", sort: "sort", columns: ["sort"] };
+
+class SqliteRecords implements LocalRecords {
+  readonly #database: DatabaseSync;
+  readonly #file: string;
+  readonly #writes: GroupCommit;
+  readonly #statements = new Map<string, StatementSync>();
+  /** Versions are unique without being stored anywhere: random per opening, then counted. */
+  readonly #versionPrefix = `${randomBytes(9).toString("base64url")}.`;
+  #versionCount = 0;
+
+  constructor(database: DatabaseSync, file: string) {
+    this.#database = database;
+    this.#file = file;
+    this.#writes = new GroupCommit(database, (error) => this.#explain("write", error));
+  }
+
+  async get(key: RecordKey): Promise<StoredRecord | undefined> {
+    return this.#read(() => {
+      this.#writes.flushFor(key.partition);
+      const row = this.#statement(sql.get).get(key.partition, key.sort);
+      return row && toRecord({ ...row, partition: key.partition, sort: key.sort });
+    });
+  }
+
+  async put(record: RecordDraft, expect: Expectation): Promise<PutResult> {
+    return this.#write(record.partition, () => {
+      const version = this.#nextVersion();
+      return this.#replace(record, expect, version) ? { ok: true, version } : { ok: false };
+    });
+  }
+
+  async delete(key: RecordKey, expect: Version): Promise<boolean> {
+    return this.#write(
+      key.partition,
+      () => this.#statement(sql.delete).run(key.partition, key.sort, expect).changes === 1,
+    );
+  }
+
+  async list(params: ListParams): Promise<Page<StoredRecord>> {
+    return this.#read(() => {
+      this.#writes.flushFor(params.partition);
+      return this.#page(byKey, params);
+    });
+  }
+
+  async listIndex(index: IndexName, params: ListParams): Promise<Page<StoredRecord>> {
+    return this.#read(() => {
+      this.#writes.flush();
+      return this.#page(byIndex(index), params);
+    });
+  }
+
+  async close(): Promise<void> {
+    if (!this.#database.isOpen) return;
+    this.#writes.flush();
+    this.#statements.clear();
+    this.#database.close();
+  }
+
+  #replace(record: RecordDraft, expect: Expectation, version: Version): boolean {
+    const body = toStored(record.body);
+    const key = [record.partition, record.sort];
+    const indexes = indexValues(record.indexes);
+    if (expect === "absent") return this.#changes(sql.insert, [version, body, ...key, ...indexes]);
+    return (
+      this.#changes(sql.replaceBody, [version, body, ...key, expect, ...indexes]) ||
+      this.#changes(sql.replaceAll, [version, body, ...indexes, ...key, expect])
+    );
+  }
+
+  #changes(text: string, values: readonly SQLInputValue[]): boolean {
+    return this.#statement(text).run(...values).changes === 1;
+  }
+
+  #page(ordering: Ordering, params: ListParams): Page<StoredRecord> {
+    const limit = Math.max(1, Math.min(params.limit ?? defaultLimit, defaultLimit));
+    const { text, values } = pageQuery(ordering, params);
+    const items: StoredRecord[] = [];
+    let cursor = "";
+    let bytes = 0;
+    for (const row of this.#statement(text).iterate(...values, limit + 1)) {
+      const record = toRecord(row);
+      bytes += Buffer.byteLength(record.body);
+      if (items.length === limit || (items.length > 0 && bytes > pageBytes)) return { items, cursor };
+      items.push(record);
+      cursor = JSON.stringify(ordering.columns.map((column) => row[column]));
+    }
+    return { items };
+  }
+
+  #read<T>(read: () => T): T {
+    this.#checkOpen();
+    try {
+      return read();
+    } catch (error) {
+      throw this.#explain("read", error);
+    }
+  }
+
+  #write<T>(partition: string, write: () => T): Promise<T> {
+    this.#checkOpen();
+    return this.#writes.run(partition, write);
+  }
+
+  #nextVersion(): Version {
+    this.#versionCount += 1;
+    return this.#versionPrefix + this.#versionCount.toString(36);
+  }
+
+  #statement(text: string): StatementSync {
+    let statement = this.#statements.get(text);
+    if (statement === undefined) {
+      statement = this.#database.prepare(text);
+      this.#statements.set(text, statement);
+    }
+    return statement;
+  }
+
+  #checkOpen(): void {
+    if (this.#database.isOpen) return;
+    throw new KitaruBackendError(
+      `The records in ${this.#file} have been closed. Open them again, or close them later.`,
+    );
+  }
+
+  #explain(verb: "read" | "write", error: unknown): Error {
+    return storageError({ verb, path: this.#file }, error);
+  }
+}
+
+/** Rows with one index key are ordered by row id, which is what SQLite's index does anyway. */
+function byIndex(index: IndexName): Ordering {
+  const sort = `${index}_sort`;
+  return { partition: `${index}_partition`, sort, columns: [sort, "id"] };
+}
+
+function pageQuery(
+  { partition, sort, columns }: Ordering,
+  params: ListParams,
+): { readonly text: string; readonly values: readonly SQLInputValue[] } {
+  const { from, to, cursor, reverse = false } = params;
+  const conditions = [`${partition} = ?`];
+  const values: SQLInputValue[] = [params.partition];
+  if (from !== undefined) {
+    conditions.push(`${sort} >= ?`);
+    values.push(from);
+  }
+  if (to !== undefined) {
+    conditions.push(`${sort} < ?`);
+    values.push(to);
+  }
+  if (cursor !== undefined) {
+    const marks = columns.map(() => "?").join(", ");
+    conditions.push(`(${columns.join(", ")}) ${reverse ? "<" : ">"} (${marks})`);
+    values.push(...parseCursor(cursor, columns.length));
+  }
+  const order = columns.map((column) => `${column} ${reverse ? "DESC" : "ASC"}`).join(", ");
+  const text = `SELECT id, partition, sort, version, body, ${sort} FROM records
+    WHERE ${conditions.join(" AND ")} ORDER BY ${order} LIMIT ?`;
+  return { text, values };
+}
+
+function parseCursor(cursor: string, length: number): SQLInputValue[] {
+  const values = parseJson(cursor);
+  if (Array.isArray(values) && values.length === length && values.every(isCursorValue)) return values;
+  throw new KitaruUsageError(
+    `${JSON.stringify(cursor)} is not a cursor of this listing. Pass the \`cursor\` of the page before, unchanged.`,
+  );
+}
+
+function isCursorValue(value: unknown): value is string | number {
+  return typeof value === "string" || typeof value === "number";
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+const noIndexes: readonly null[] = indexColumns.map(() => null);
+
+function indexValues(indexes: IndexKeys | undefined): readonly (string | null)[] {
+  if (indexes === undefined) return noIndexes;
+  return indexNames.flatMap((name) => {
+    const key = indexes[name];
+    return key === undefined ? [null, null] : [key.partition, key.sort];
+  });
+}
+
+/** Node 22 cuts text off at U+0000 when it reads a column; bytes come back whole. */
+function toStored(body: string): string | Uint8Array {
+  return body.includes("\0") ? Buffer.from(body) : body;
+}
+
+function toRecord(row: Readonly<Record<string, SQLOutputValue>>): StoredRecord {
+  return {
+    partition: toText(row["partition"]),
+    sort: toText(row["sort"]),
+    version: toText(row["version"]),
+    body: toText(row["body"]),
+  };
+}
+
+function toText(value: SQLOutputValue | undefined): string {
+  return value instanceof Uint8Array ? Buffer.from(value).toString() : String(value);
+}

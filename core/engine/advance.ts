@@ -1,0 +1,304 @@
+import { KitaruExecutionError, KitaruStateError } from "../errors.ts";
+import { hashVersion } from "../hash.ts";
+import { type AdvanceEntry, type EndedEntry, type Entry, type StartedEntry, formatVersion } from "../journal/entry.ts";
+import { type Head, type HeadView, isEnd, readHead, updateHead } from "../journal/head.ts";
+import { type Inbox, type InboxItem, inboxDraft, readInbox } from "../journal/inbox.ts";
+import { storeError } from "../journal/stored-error.ts";
+import type { AdvanceParams, Directive, ParkParams } from "../ports/orchestrator.ts";
+import { adopt } from "./adopt.ts";
+import { type EngineContext, makeNonce, observe } from "./context.ts";
+import { FlowRun, type RunResult } from "./flow-run.ts";
+import { Session, load } from "./session.ts";
+import { signal } from "./signal.ts";
+
+/** Advances without progress after which an execution is given up: something kills every one of them. */
+const poisonAdvances = 5;
+/** Shortest time an execution is parked for. */
+const shortestParkMs = 1000;
+
+/**
+ * Take an execution as far as it can go and say what to do next.
+ * Every write is fenced by the epoch this advance takes; one that lost it writes nothing more.
+ */
+export async function advance(context: EngineContext, params: AdvanceParams): Promise<Directive> {
+  const claim = await takeOver(context, params);
+  if ("directive" in claim) return claim.directive;
+  const { session, adopted, until } = claim;
+  if (session.state.ended !== undefined) return settleEnd(session);
+  const poisoned = poisonedBy(session);
+  if (poisoned !== undefined) return append(session, params, poisoned);
+  const run = await makeRun(session, params, adopted, until);
+  params.onRunning?.(() => run.pokeInbox());
+  return conclude(session, params, await run.drive());
+}
+
+// ---- steps 1 and 2: load, expire, take over
+
+interface Claim {
+  readonly session: Session;
+  readonly adopted: readonly Entry[];
+  readonly until: number;
+}
+
+async function takeOver(
+  context: EngineContext,
+  params: AdvanceParams,
+): Promise<Claim | { readonly directive: Directive }> {
+  for (;;) {
+    const session = await open(context, params.executionId);
+    const now = context.clock.now();
+    const inbox = readInbox(session.inbox);
+    const adopted = await adopt(context, inbox, session.state, now);
+    if (session.state.ended !== undefined && !adopted.some((entry) => entry.t === "retried"))
+      return { directive: await settleEnd(session) };
+    if (await isHeldByAnother(session, params.owner, now)) return { directive: { kind: "end" } };
+    checkRunnable(session);
+    const expiries = expiriesOf(session, inbox, now);
+    if (expiries.length > 0) {
+      await session.addToInbox(expiries);
+      continue;
+    }
+    const { leaseMs, graceMs } = context.backend.capabilities;
+    const until = (params.deadline ?? now + leaseMs) + graceMs;
+    session.epoch = session.state.epoch + 1;
+    const entries = [...beginning(session, now), claimEntry(session.epoch, params.owner, until, now), ...adopted];
+    if (await session.append(entries, makeNonce(context))) return { session, adopted, until };
+  }
+}
+
+async function open(context: EngineContext, executionId: string): Promise<Session> {
+  const execution = await load(context, executionId);
+  if (execution.head === undefined)
+    throw new KitaruStateError(`There is no execution "${executionId}" on this stack.`, { code: "not_found" });
+  return new Session(context, executionId, execution, execution.head);
+}
+
+/** Another owner's claim stands until it runs out, unless that owner is known to be gone. */
+async function isHeldByAnother(session: Session, owner: string, now: number): Promise<boolean> {
+  const last = session.state.lastAdvance;
+  if (last === undefined || last.owner === owner || now >= last.until) return false;
+  return (await session.context.backend.orchestrator.isGone?.(last.owner)) !== true;
+}
+
+function checkRunnable(session: Session): void {
+  const { flow } = readHead(session.head).facts;
+  if (session.context.registry.flow(flow) !== undefined) return;
+  throw new KitaruStateError(
+    `Flow "${flow}" of execution ${session.executionId} is not defined in this program. Load its module first: run it with \`kitaru dev\` (which loads the flows of kitaru.config.ts), or import the module that defines it.`,
+    { details: { flow } },
+  );
+}
+
+function expiriesOf(session: Session, inbox: Inbox, now: number): InboxItem[] {
+  const { state, context } = session;
+  if (state.cancelling !== undefined) return [];
+  const items: InboxItem[] = [];
+  for (const open of state.pending()) {
+    if (open.t !== "waiting" || open.due === undefined || open.due > now) continue;
+    const isSaid = inbox.items.some((item) => "call" in item && item.call === open.id && !state.items.has(item.i));
+    if (!isSaid) items.push({ kind: "expiry", call: open.id, name: open.name, i: makeNonce(context), at: now });
+  }
+  return items;
+}
+
+function beginning(session: Session, now: number): StartedEntry[] {
+  if (session.state.started !== undefined) return [];
+  const { facts } = readHead(session.head);
+  return [
+    {
+      t: "started",
+      format: formatVersion,
+      hash: hashVersion,
+      segmentBytes: session.context.backend.capabilities.segmentBytes,
+      flow: facts.flow,
+      version: facts.version,
+      seed: facts.seed,
+      input: facts.input,
+      h: facts.h,
+      at: now,
+    },
+  ];
+}
+
+function claimEntry(epoch: number, owner: string, until: number, at: number): AdvanceEntry {
+  return { t: "advance", epoch, owner, until, at };
+}
+
+/** The end of an execution that several advances in a row could not bring to rest. */
+function poisonedBy(session: Session): EndedEntry | undefined {
+  const { state, context } = session;
+  const { view } = readHead(session.head);
+  const crashed = state.barren.filter((epoch) => epoch > view.epoch && epoch !== session.epoch);
+  if (crashed.length < poisonAdvances) return undefined;
+  const open = [...state.pending()].map((call) => call.id);
+  const last = [...state.outcomes.keys()].at(-1);
+  const where = open.length > 0 ? `Open calls: ${open.join(", ")}.` : `It was after ${last === undefined ? "the start" : last}.`;
+  const error = new KitaruExecutionError(
+    `${poisonAdvances} advances in a row ended without progress: something there kills the process that runs them. ${where} Mend the cause and retry the execution.`,
+    { code: "stalled", details: { open } },
+  );
+  return { t: "ended", status: "failed", err: storeError(error), at: context.clock.now() };
+}
+
+// ---- step 3: run
+
+async function makeRun(
+  session: Session,
+  params: AdvanceParams,
+  adopted: readonly Entry[],
+  until: number,
+): Promise<FlowRun> {
+  const { context, state } = session;
+  const { facts, view } = readHead(session.head);
+  const flow = context.registry.flow(facts.flow);
+  const started = state.started;
+  if (flow === undefined || started === undefined) throw new TypeError("takeOver has checked both");
+  const lastRetry = state.retries.at(-1);
+  const timeoutAt = facts.timeoutAt === undefined ? undefined : facts.timeoutAt + (lastRetry === undefined ? 0 : lastRetry.at - facts.createdAt);
+  const previousCrashed = session.epoch > 1 && view.epoch < session.epoch - 1;
+  return new FlowRun(
+    {
+      session,
+      flow,
+      input: await context.values.get(started.input),
+      owner: params.owner,
+      until,
+      checkChildren: previousCrashed || adopted.length === 0,
+      ...(timeoutAt === undefined ? {} : { timeoutAt }),
+      ...(params.deadline === undefined ? {} : { deadline: params.deadline }),
+      ...(params.signal === undefined ? {} : { signal: params.signal }),
+    },
+    state.flowLogs,
+  );
+}
+
+// ---- step 4: at rest
+
+async function conclude(session: Session, params: AdvanceParams, result: RunResult): Promise<Directive> {
+  switch (result.kind) {
+    case "ended":
+      return settleEnd(session);
+    case "superseded":
+      return superseded(session, params.owner);
+    case "yield":
+      if (result.clean) await putHead(session, soon(session));
+      return { kind: "advance" };
+    case "tasks":
+      await putHead(session, result.dueAt + session.context.backend.capabilities.graceMs);
+      return { kind: "tasks", tasks: result.tasks };
+    case "park":
+      return park(session, result.label, result.due);
+  }
+}
+
+async function park(session: Session, label: string, due: number | undefined): Promise<Directive> {
+  const { clock, backend } = session.context;
+  await putHead(session, soon(session)); // findable before parked
+  const now = clock.now();
+  const wakeAt = Math.min(now + backend.capabilities.heartbeatMs, Math.max(due ?? Infinity, now + shortestParkMs));
+  return { kind: "park", label, seen: session.inbox?.version ?? "absent", wakeAt, epoch: session.epoch };
+}
+
+/** A late double of the same owner leaves the field to the other, which goes on; a stranger ends. */
+async function superseded(session: Session, owner: string): Promise<Directive> {
+  const { journal } = await load(session.context, session.executionId);
+  return { kind: journal.state.lastAdvance?.owner === owner ? "advance" : "end" };
+}
+
+async function append(session: Session, params: AdvanceParams, entry: Entry): Promise<Directive> {
+  return (await session.append([entry])) ? settleEnd(session) : superseded(session, params.owner);
+}
+
+/** Bring head, parent and inbox in line with an end that is in the journal. Repeatable. */
+async function settleEnd(session: Session): Promise<Directive> {
+  const { context, executionId } = session;
+  const { parent } = readHead(session.head).facts;
+  const ended = session.state.ended;
+  if (parent !== undefined && ended !== undefined) await tellParent(context, parent, ended);
+  await putHead(session, undefined);
+  await clearInboxDue(session);
+  observe(context, (o) => o.ended?.({ executionId, head: readHead(session.head) }));
+  return { kind: "end" };
+}
+
+async function tellParent(
+  context: EngineContext,
+  parent: { readonly id: string; readonly call: string },
+  { out, err }: EndedEntry,
+): Promise<void> {
+  const end = { ...(out === undefined ? {} : { out }), ...(err === undefined ? {} : { err }) };
+  try {
+    await signal(context, parent.id, { kind: "child", call: parent.call, ...end });
+  } catch (error) {
+    if (!(error instanceof KitaruStateError)) throw error; // the parent is gone or has ended
+  }
+}
+
+async function clearInboxDue(session: Session): Promise<void> {
+  const inbox = readInbox(session.inbox);
+  if (session.inbox === undefined || inbox.dueAt === undefined) return;
+  const { dueAt: _settled, ...rest } = inbox;
+  const { records, capabilities } = session.context.backend;
+  // on a conflict something new arrived, and what wrote it will look again
+  await records.put(inboxDraft(session.executionId, rest, capabilities.dueShards), session.inbox.version);
+}
+
+function soon(session: Session): number {
+  return session.context.clock.now() + session.context.backend.capabilities.graceMs;
+}
+
+/** Stamp the head with what the journal says now; a later stamp is never replaced. */
+async function putHead(session: Session, dueAt: number | undefined): Promise<void> {
+  const { context } = session;
+  const view = viewOf(session);
+  session.head = await updateHead(context.backend.records, session.head, context.backend.capabilities.dueShards, (head) =>
+    isStale(head, view, dueAt) ? withView(head, view, dueAt) : undefined,
+  );
+}
+
+function isStale(head: Head, view: HeadView, dueAt: number | undefined): boolean {
+  if (head.view.pos > view.pos) return false;
+  return head.view.pos < view.pos || head.view.epoch < view.epoch || head.dueAt !== dueAt;
+}
+
+function withView(head: Head, view: HeadView, dueAt: number | undefined): Head {
+  return { facts: head.facts, view, ...(dueAt === undefined ? {} : { dueAt }) };
+}
+
+function viewOf(session: Session): HeadView {
+  const { state, epoch } = session;
+  const ended = state.ended;
+  const waits = [...state.pending()].filter((open) => open.t === "waiting").map((open) => open.id);
+  const isOpen = ended === undefined;
+  return {
+    pos: state.position,
+    epoch: Math.max(epoch, isOpen ? 0 : state.epoch),
+    status: ended?.status ?? (anyPending(session) ? "waiting" : "running"),
+    ...(state.started === undefined ? {} : { startedAt: state.started.at }),
+    ...(ended === undefined ? {} : { endedAt: ended.at }),
+    ...(isOpen && waits.length > 0 ? { waits } : {}),
+    ...(ended?.out === undefined ? {} : { out: ended.out }),
+    ...(ended?.err === undefined ? {} : { err: ended.err }),
+  };
+}
+
+function anyPending(session: Session): boolean {
+  for (const open of session.state.pending()) if (open.t !== "scheduled" || open.child !== undefined) return true;
+  return [...session.state.attempts.values()].some((attempts) => attempts.at(-1)?.retryAt !== undefined);
+}
+
+/** Park under a token; false when something arrived that no advance has adopted. */
+export async function parkExecution(context: EngineContext, params: ParkParams): Promise<boolean> {
+  const { records, capabilities } = context.backend;
+  const inbox: Inbox = { items: [], parked: params.token, dueAt: params.wakeAt + capabilities.graceMs };
+  const draft = inboxDraft(params.executionId, inbox, capabilities.dueShards);
+  const result = await records.put(draft, params.seen);
+  if (result.ok) return true;
+  const found = await records.get(draft);
+  return found?.body === draft.body;
+}
+
+/** Whether an execution's head says it has ended. */
+export function hasEnded(head: Head): boolean {
+  return isEnd(head.view.status);
+}

@@ -1,0 +1,69 @@
+import type { CallFields } from "../journal/entry.ts";
+import type { Captured } from "./captured.ts";
+import type { CallSpec } from "./scope.ts";
+
+/** A call the flow has asked for in this advance. */
+export interface Call extends CallFields {
+  readonly spec: CallSpec;
+  /** Arguments as they were asked; empty when the outcome was already recorded. */
+  readonly inputs: readonly Captured[];
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (reason: unknown) => void;
+  settled: boolean;
+  /** Epoch milliseconds when something happens to this open call by itself. */
+  due?: number;
+  /** Aborts the running attempt. */
+  controller?: AbortController;
+}
+
+/** The default name of a call of this kind. */
+export function nameOf(spec: CallSpec): string {
+  switch (spec.kind) {
+    case "checkpoint":
+    case "wait":
+    case "flow":
+      return spec.definition.name;
+    case "llm":
+      return spec.call.name;
+    case "sleep":
+      return "sleep";
+  }
+}
+
+/** The values whose digest decides whether a recorded outcome fits the call. */
+export function inputsOf(spec: CallSpec): readonly unknown[] {
+  switch (spec.kind) {
+    case "checkpoint":
+      return spec.args;
+    case "llm":
+      return [spec.call.identity];
+    case "wait":
+      return [spec.definition.question, spec.definition.metadata];
+    case "flow":
+      return [spec.input];
+    case "sleep":
+      return [spec.length];
+  }
+}
+
+/** Name of one input in messages. */
+export function inputName(spec: CallSpec, index: number): string {
+  switch (spec.kind) {
+    case "checkpoint":
+      return `argument ${index + 1}`;
+    case "llm":
+      return "the request";
+    case "wait":
+      return index === 0 ? "the question" : "the metadata";
+    case "flow":
+      return "the input";
+    case "sleep":
+      return "the length";
+  }
+}
+
+/** The fields every entry about a call repeats. */
+export function fieldsOf(call: Call): CallFields {
+  const { id, kind, name, ask, h } = call;
+  return { id, kind, name, ask, h };
+}

@@ -1,0 +1,256 @@
+import { decode, encode } from "../../codec.ts";
+import { KitaruExecutionError, hasCode } from "../../errors.ts";
+import type { AttemptEntry, Entry, FailedEntry, LlmEntry } from "../../journal/entry.ts";
+import { storeError } from "../../journal/stored-error.ts";
+import { type ValueRef, isBlobRef, isPlainScalar } from "../../journal/values.ts";
+import { findArtifact } from "../artifacts.ts";
+import { Attempt, type LlmRecording, abortAfter } from "../attempt.ts";
+import { cacheSettingOf, readCache, writeCache } from "../cache.ts";
+import { type Call, fieldsOf } from "../call.ts";
+import { refsOf, release } from "../captured.ts";
+import { observe } from "../context.ts";
+import type { CheckpointDefinition } from "../definitions.ts";
+import type { FlowRun } from "../flow-run.ts";
+import { llmFields } from "../llm-entry.ts";
+import { reusableLlms } from "../llm-reuse.ts";
+import { decideRetry } from "../retry.ts";
+import { extraEntries } from "./extras.ts";
+
+/** Longest retry delay that holds compute; a longer one suspends the execution. */
+const heldDelayMs = 5000;
+
+/** Run a checkpoint inside this advance. */
+export async function beginInline(
+  run: FlowRun,
+  call: Call,
+  definition: CheckpointDefinition,
+  now: number,
+): Promise<void> {
+  const failures = run.failures(call.id);
+  if (run.hasUnfinishedAttempt(call.id))
+    return settleFailure(new InlineAttempt(run, call, definition, failures.length + 1, now), interrupted(call), []);
+  if (isDelayed(run, call, failures.at(-1), now)) return;
+  const cached = failures.length === 0 ? await cachedOutcome(run, call, definition, now) : undefined;
+  if (cached !== undefined) {
+    const input = await refsOf(run.session.context.values, call.inputs);
+    run.record([
+      { t: "completed", ...fieldsOf(call), in: input, out: cached, disp: "cached", s: now, at: now },
+    ]);
+    return;
+  }
+  start(new InlineAttempt(run, call, definition, failures.length + 1, now));
+}
+
+/** Wait out what is left of a recorded retry delay. */
+export function isDelayed(run: FlowRun, call: Call, last: AttemptEntry | undefined, now: number): boolean {
+  if (last?.retryAt === undefined || last.retryAt <= now) return false;
+  call.due = last.retryAt;
+  run.open.set(call.id, call);
+  return true;
+}
+
+/** The failure of a call that was started, may run once at most, and left no outcome. */
+export function interrupted(call: Call): KitaruExecutionError {
+  return new KitaruExecutionError(
+    `${call.id} was started and its process ended before it left an outcome. It is declared at-most-once, so it is not run again: find out whether it took effect.`,
+    { code: "interrupted", details: { call: call.id } },
+  );
+}
+
+async function cachedOutcome(
+  run: FlowRun,
+  call: Call,
+  definition: CheckpointDefinition,
+  now: number,
+): Promise<ValueRef | undefined> {
+  const setting = cacheSettingOf(definition, run.params.flow);
+  if (setting?.enabled !== true) return undefined;
+  return readCache(run.session.context, definition, call.h, setting, now);
+}
+
+/** One attempt of a call in this advance. */
+class InlineAttempt {
+  readonly run: FlowRun;
+  readonly call: Call;
+  readonly definition: CheckpointDefinition;
+  readonly number: number;
+  readonly startedAt: number;
+  readonly controller: AbortController = new AbortController();
+  readonly scope: Attempt;
+
+  constructor(run: FlowRun, call: Call, definition: CheckpointDefinition, number: number, startedAt: number) {
+    this.run = run;
+    this.call = call;
+    this.definition = definition;
+    this.number = number;
+    this.startedAt = startedAt;
+    const { context, executionId } = run.session;
+    this.scope = new Attempt({
+      context,
+      name: definition.name,
+      facts: {
+        executionId,
+        callId: call.id,
+        attempt: number,
+        idempotencyKey: `${executionId}/${call.id}`,
+        signal: this.controller.signal,
+        isReplay: false,
+      },
+      sink: {
+        reusable: reusableLlms(run.state, call.id),
+        llm: (recording) => recordLlm(this, recording),
+        load: (id, name) => findArtifact(context, id, name),
+      },
+    });
+  }
+}
+
+function start(attempt: InlineAttempt): void {
+  const { run, call, definition } = attempt;
+  run.running.set(call.id, call);
+  call.controller = attempt.controller;
+  if (definition.semantics === "at-least-once") run.background(execute(attempt));
+  else run.background(executeOnce(attempt));
+}
+
+/** At most once: the start is durable before the function runs. */
+async function executeOnce(attempt: InlineAttempt): Promise<void> {
+  const { run, call, number, startedAt } = attempt;
+  const input = await refsOf(run.session.context.values, call.inputs);
+  const entry: AttemptEntry = {
+    t: "attempt",
+    ...fieldsOf(call),
+    no: number,
+    s: startedAt,
+    open: true,
+    in: input,
+    at: startedAt,
+  };
+  await run.recordDurably([entry]);
+  await execute(attempt);
+}
+
+async function execute(attempt: InlineAttempt): Promise<void> {
+  const { run, call, definition, scope, number } = attempt;
+  const { context, executionId } = run.session;
+  observe(context, (o) => o.started?.({ executionId, callId: call.id, name: call.name, attempt: number }));
+  const cancelTimeout = abortAfter(context, attempt.controller, call.id, definition.timeoutMs);
+  const result = await scope.run(() => definition.fn(...call.inputs.map(release)));
+  cancelTimeout();
+  const extras =
+    scope.logs.length + scope.artifacts.length === 0
+      ? []
+      : await extraEntries(context, call.id, scope, result.ok).catch((error: unknown) => ({ error }));
+  if (!Array.isArray(extras)) return unstorable(attempt, extras.error);
+  if (!result.ok) return settleFailure(attempt, result.error, extras);
+  if (isPlainScalar(result.value)) return settleValue(attempt, { v: result.value }, extras);
+  return settleEncoded(attempt, result.value, extras);
+}
+
+async function settleEncoded(attempt: InlineAttempt, value: unknown, extras: readonly Entry[]): Promise<void> {
+  const { run, call } = attempt;
+  try {
+    const encoded = encode(value, `the result of ${call.id}`);
+    const put = run.session.context.values.putEncoded(encoded);
+    const out = put instanceof Promise ? await put : put;
+    if (isBlobRef(out)) run.keep(call.id, decode(encoded)); // so that it is not read back
+    return settleValue(attempt, out, extras);
+  } catch (error) {
+    return unstorable(attempt, error);
+  }
+}
+
+/** A value that cannot be stored is the checkpoint's failure; a store that fails is the advance's. */
+function unstorable(attempt: InlineAttempt, error: unknown): Promise<void> {
+  if (hasCode(error, "serialization")) return settleFailure(attempt, error, []);
+  throw error;
+}
+
+async function settleValue(attempt: InlineAttempt, out: ValueRef, extras: readonly Entry[]): Promise<void> {
+  const { run, call, number, startedAt } = attempt;
+  const refs = refsOf(run.session.context.values, call.inputs);
+  const input = refs instanceof Promise ? await refs : (refs as readonly ValueRef[]);
+  run.running.delete(call.id);
+  if (!run.wants(call)) return run.poke();
+  run.record(
+    [
+      ...extras,
+      {
+        t: "completed",
+        ...fieldsOf(call),
+        in: input,
+        s: startedAt,
+        ...(number === 1 ? {} : { tries: number }),
+        out,
+        at: run.session.context.clock.now(),
+      },
+    ],
+    cacheWriter(attempt, out),
+  );
+}
+
+function cacheWriter({ run, call, definition }: InlineAttempt, out: ValueRef): (() => void) | undefined {
+  if (cacheSettingOf(definition, run.params.flow)?.enabled !== true) return undefined;
+  const { context, executionId } = run.session;
+  return () => void writeCache(context, definition, call.h, { executionId, callId: call.id, out });
+}
+
+async function settleFailure(attempt: InlineAttempt, error: unknown, extras: readonly Entry[]): Promise<void> {
+  const { run, call } = attempt;
+  const input = await refsOf(run.session.context.values, call.inputs);
+  run.running.delete(call.id);
+  if (!run.wants(call)) return run.poke();
+  const entry = failureEntry(attempt, error, input);
+  run.record([...extras, entry]);
+  if (entry.t === "attempt") tryAgain(attempt, entry);
+}
+
+function failureEntry(attempt: InlineAttempt, error: unknown, input: readonly ValueRef[]): AttemptEntry | FailedEntry {
+  const { run, call, definition, number, startedAt } = attempt;
+  const { clock, random } = run.session.context;
+  const at = clock.now();
+  const err = storeError(error);
+  const decision = decideRetry(definition.retry, number, error, random);
+  const tries = number === 1 ? {} : { tries: number };
+  return decision.retry
+    ? { t: "attempt", ...fieldsOf(call), no: number, s: startedAt, err, in: input, retryAt: at + decision.delayMs, at }
+    : { t: "failed", ...fieldsOf(call), in: input, s: startedAt, ...tries, err, at };
+}
+
+/** Another attempt: soon, holding compute, or after the execution has been suspended. */
+function tryAgain({ run, call, controller }: InlineAttempt, { retryAt = 0, at }: AttemptEntry): void {
+  if (retryAt - at > heldDelayMs) {
+    run.restart(call);
+    return;
+  }
+  run.running.set(call.id, call);
+  const release = (): void => {
+    run.running.delete(call.id);
+    run.poke();
+  };
+  const cancel = run.session.context.clock.schedule(retryAt - at, () => {
+    release();
+    if (run.wants(call)) run.restart(call);
+  });
+  controller.signal.addEventListener("abort", () => {
+    cancel();
+    release();
+  });
+}
+
+async function recordLlm({ run, call, number }: InlineAttempt, recording: LlmRecording): Promise<void> {
+  const { index, name, hash, outcome, startedAt } = recording;
+  const { values, clock } = run.session.context;
+  const entry: LlmEntry = {
+    t: "llm",
+    id: call.id,
+    no: number,
+    i: index,
+    name,
+    h: hash,
+    ...(await llmFields(values, outcome, name)),
+    s: startedAt,
+    at: clock.now(),
+  };
+  await run.recordDurably([entry]);
+}

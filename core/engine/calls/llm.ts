@@ -1,0 +1,42 @@
+import type { OutcomeEntry } from "../../journal/entry.ts";
+import { storeError } from "../../journal/stored-error.ts";
+import type { LlmCall } from "../../models/types.ts";
+import { runLlm } from "../attempt.ts";
+import { type Call, fieldsOf } from "../call.ts";
+import { observe } from "../context.ts";
+import type { FlowRun } from "../flow-run.ts";
+import { llmFields } from "../llm-entry.ts";
+
+/** Ask a model on behalf of the flow body. */
+export function beginLlm(run: FlowRun, call: Call, request: LlmCall, now: number): void {
+  run.running.set(call.id, call);
+  run.background(askModel(run, call, request, now));
+}
+
+async function askModel(run: FlowRun, call: Call, request: LlmCall, startedAt: number): Promise<void> {
+  const controller = new AbortController();
+  call.controller = controller;
+  const { context, executionId } = run.session;
+  observe(context, (o) => o.started?.({ executionId, callId: call.id, name: call.name, attempt: 1 }));
+  const entry = await outcomeOf(run, call, request, controller.signal, startedAt);
+  run.running.delete(call.id);
+  if (run.wants(call)) run.record([entry]);
+  else run.poke();
+}
+
+async function outcomeOf(
+  run: FlowRun,
+  call: Call,
+  request: LlmCall,
+  signal: AbortSignal,
+  startedAt: number,
+): Promise<OutcomeEntry> {
+  const { context } = run.session;
+  try {
+    const fields = await llmFields(context.values, await runLlm(context, request, signal), call.id);
+    return { t: "completed", ...fieldsOf(call), ...fields, s: startedAt, at: context.clock.now() };
+  } catch (error) {
+    const err = storeError(error);
+    return { t: "failed", ...fieldsOf(call), err, s: startedAt, at: context.clock.now() };
+  }
+}

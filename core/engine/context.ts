@@ -1,0 +1,66 @@
+import type { Entry } from "../journal/entry.ts";
+import type { Head } from "../journal/head.ts";
+import { ValueStore } from "../journal/values.ts";
+import type { ModelRegistry } from "../models/types.ts";
+import type { Backend } from "../ports/backend.ts";
+import { type Clock, systemClock } from "../ports/clock.ts";
+import type { Registry } from "./definitions.ts";
+
+/** Sees what an advance in this process does; whatever it throws is dropped. */
+export interface Observer {
+  /** A call begins to run in this process. */
+  readonly started?: (event: { executionId: string; callId: string; name: string; attempt: number }) => void;
+  /** An execution has ended and its head says so. */
+  readonly ended?: (event: { executionId: string; head: Head }) => void;
+  /** Entries have become durable. */
+  readonly appended?: (event: { executionId: string; entries: readonly Entry[] }) => void;
+}
+
+/** What every part of the engine works with. */
+export interface EngineContext {
+  readonly backend: Backend;
+  readonly clock: Clock;
+  readonly values: ValueStore;
+  readonly registry: Registry;
+  readonly models: ModelRegistry;
+  readonly observers: Set<Observer>;
+  /** Uniform in [0, 1); for jitter and nonces, never for anything the flow sees. */
+  readonly random: () => number;
+}
+
+interface ContextParams {
+  readonly backend: Backend;
+  readonly registry: Registry;
+  readonly models?: ModelRegistry;
+  readonly random?: () => number;
+}
+
+/** Put together what the engine needs from a backend and a program's definitions. */
+export function engineContext(params: ContextParams): EngineContext {
+  const { backend, registry } = params;
+  return {
+    backend,
+    registry,
+    clock: backend.clock ?? systemClock,
+    values: new ValueStore(backend.blobs, backend.capabilities.inlineBytes),
+    models: params.models ?? { aliases: {} },
+    observers: new Set(),
+    random: params.random ?? Math.random,
+  };
+}
+
+/** Text that no other append, item or start carries. */
+export function makeNonce(context: EngineContext): string {
+  return Math.floor(context.random() * 2 ** 48).toString(36) + Math.floor(context.random() * 2 ** 48).toString(36);
+}
+
+/** Tell every observer; observation never breaks a run. */
+export function observe(context: EngineContext, tell: (observer: Observer) => void): void {
+  for (const observer of context.observers) {
+    try {
+      tell(observer);
+    } catch {
+      // law 10: what an observer throws is its own affair
+    }
+  }
+}

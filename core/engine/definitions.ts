@@ -1,0 +1,101 @@
+import { KitaruUsageError } from "../errors.ts";
+import type { StandardSchema } from "../schema.ts";
+import type { RetryPolicy } from "./retry.ts";
+
+/** A checkpoint as the engine runs it. */
+export interface CheckpointDefinition {
+  readonly kind: "checkpoint";
+  readonly name: string;
+  readonly fn: (...args: readonly unknown[]) => unknown;
+  readonly retry: RetryPolicy;
+  readonly timeoutMs?: number;
+  readonly runtime: "inline" | "isolated";
+  readonly type?: string;
+  /** Reuse across executions; absent means the flow's own setting. */
+  readonly cache?: CacheSetting;
+  readonly semantics: "at-least-once" | "at-most-once";
+}
+
+/** Reuse of outcomes across executions. */
+export interface CacheSetting {
+  readonly enabled: boolean;
+  /** Milliseconds an outcome stays usable; absent means for ever. */
+  readonly ttlMs?: number;
+}
+
+/** A wait as the engine asks it. */
+export interface WaitDefinition {
+  readonly kind: "wait";
+  readonly name: string;
+  readonly schema?: StandardSchema;
+  readonly question?: string;
+  readonly metadata?: unknown;
+  readonly timeoutMs?: number;
+}
+
+/** A flow as the engine runs it. */
+export interface FlowDefinition {
+  readonly kind: "flow";
+  readonly name: string;
+  readonly fn: (input: unknown) => unknown;
+  readonly input?: StandardSchema;
+  /** How often a failed execution is retried by itself. */
+  readonly retries: number;
+  readonly timeoutMs?: number;
+  readonly stack?: string;
+  readonly cache?: CacheSetting;
+}
+
+type Definition = CheckpointDefinition | WaitDefinition | FlowDefinition;
+
+const namePattern = /^[A-Za-z][A-Za-z0-9_-]{0,79}$/;
+
+/** Throw a usage error unless `name` may name a `what`. */
+export function checkName(what: string, name: unknown): asserts name is string {
+  if (typeof name === "string" && namePattern.test(name)) return;
+  throw new KitaruUsageError(
+    `${what}: the name ${JSON.stringify(name)} is not allowed. A name starts with a letter and has at most 80 letters, digits, "_" and "-".`,
+  );
+}
+
+/** The flows, checkpoints and waits this program has defined; handles register themselves. */
+export class Registry {
+  readonly #byName = new Map<string, Definition>();
+
+  add(definition: Definition): void {
+    const other = this.#byName.get(definition.name);
+    if (other !== undefined && other !== definition)
+      throw new KitaruUsageError(
+        `Two definitions are named "${definition.name}" (a ${other.kind} and a ${definition.kind}). Every flow, checkpoint and wait of a program needs a name of its own: rename one of them.`,
+      );
+    this.#byName.set(definition.name, definition);
+  }
+
+  flow(name: string): FlowDefinition | undefined {
+    const found = this.#byName.get(name);
+    return found?.kind === "flow" ? found : undefined;
+  }
+
+  checkpoint(name: string): CheckpointDefinition | undefined {
+    const found = this.#byName.get(name);
+    return found?.kind === "checkpoint" ? found : undefined;
+  }
+
+  wait(name: string): WaitDefinition | undefined {
+    const found = this.#byName.get(name);
+    return found?.kind === "wait" ? found : undefined;
+  }
+
+  /** Names of the defined flows, in order of definition. */
+  flowNames(): string[] {
+    return [...this.#byName.values()].filter((d) => d.kind === "flow").map((d) => d.name);
+  }
+
+  /** Forget everything, so that modules may be loaded anew. */
+  clear(): void {
+    this.#byName.clear();
+  }
+}
+
+/** The definitions of this program. */
+export const registry: Registry = new Registry();

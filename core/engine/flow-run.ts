@@ -1,0 +1,646 @@
+import { KitaruCancelledError, KitaruTimeoutError, KitaruUsageError, isKitaruError } from "../errors.ts";
+import { digest } from "../hash.ts";
+import type { AttemptEntry, EndedEntry, Entry } from "../journal/entry.ts";
+import type { InboxItem } from "../journal/inbox.ts";
+import { reviveError, storeError } from "../journal/stored-error.ts";
+import type { JournalState } from "../journal/state.ts";
+import type { TaskRef } from "../ports/orchestrator.ts";
+import { adopt } from "./adopt.ts";
+import { type Call, inputName, inputsOf, nameOf } from "./call.ts";
+import { begin, openTasks } from "./calls/begin.ts";
+import { cancelChild, startChild } from "./calls/child.ts";
+import { wokenUp } from "./calls/sleep.ts";
+import { capture } from "./captured.ts";
+import { makeNonce } from "./context.ts";
+import type { FlowDefinition } from "./definitions.ts";
+import { type Divergence, divergenceError } from "./divergence.ts";
+import { PositionHeap } from "./position-heap.ts";
+import { seededRandom } from "./prng.ts";
+import { voidedBy } from "./retry-execution.ts";
+import { type CallSpec, type FlowScope, runInScope } from "./scope.ts";
+import type { Session } from "./session.ts";
+
+/** How far a run got. */
+export type RunResult =
+  /** The `ended` entry is durable. */
+  | { readonly kind: "ended" }
+  | { readonly kind: "superseded" }
+  /** Stopped before its deadline; `clean` when nothing was running. */
+  | { readonly kind: "yield"; readonly clean: boolean }
+  /** Isolated attempts must run elsewhere before anything else can happen. */
+  | { readonly kind: "tasks"; readonly tasks: readonly TaskRef[]; readonly dueAt: number }
+  /** Everything open waits for a time or for the outside world. */
+  | { readonly kind: "park"; readonly label: string; readonly due: number | undefined };
+
+interface FlowRunParams {
+  readonly session: Session;
+  readonly flow: FlowDefinition;
+  readonly input: unknown;
+  /** Epoch milliseconds when the whole flow times out. */
+  readonly timeoutAt?: number;
+  readonly deadline?: number;
+  readonly signal?: AbortSignal;
+  /** Claim of this advance: renewed by a process without a deadline. */
+  readonly owner: string;
+  readonly until: number;
+  /** Whether open child flows must be looked at: a notice may have been lost. */
+  readonly checkChildren: boolean;
+}
+
+type Finish = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: unknown };
+
+const forever: Promise<never> = new Promise(() => undefined);
+/** How often a running advance looks into the inbox. */
+const pollMs = 3000;
+/** An open call that is due this soon is waited for instead of parking. */
+const shortWaitMs = 1000;
+/** Share of the time to the deadline, and its bound, in which nothing new is started. */
+const yieldShare = 0.1;
+const yieldMarginMs = 2000;
+
+/**
+ * Runs a flow body against its journal: delivers recorded outcomes in order, starts what is new,
+ * and makes every outcome durable before the flow sees it.
+ */
+export class FlowRun implements FlowScope {
+  readonly kind = "flow";
+  readonly executionId: string;
+  readonly session: Session;
+  readonly params: FlowRunParams;
+  /** Attempts running in this process, by call id. */
+  readonly running: Map<string, Call> = new Map();
+  /** Asked, unsettled calls that something outside this process will settle. */
+  readonly open: Map<string, Call> = new Map();
+
+  readonly #calls = new Map<string, Call>();
+  readonly #counters = new Map<string, number>();
+  readonly #deliverable = new PositionHeap();
+  readonly #idAt = new Map<number, string>();
+  /** Recorded calls the flow has not asked for in this advance. */
+  readonly #unasked: Set<string>;
+  /** Values of outcomes made in this advance, so that a large one is not read back. */
+  readonly #live = new Map<string, unknown>();
+  readonly #causes = new Map<unknown, { readonly id: string; readonly asks: number }>();
+  #fresh: Call[] = [];
+  #pending: Entry[] = [];
+  #acks: (() => void)[] = [];
+  #now: number;
+  readonly #random: () => number;
+  #logs = 0;
+  #recordedLogs: number;
+  #finish: Finish | undefined;
+  #failure: { readonly error: unknown } | undefined;
+  #divergence: Divergence | undefined;
+  #cancelError: (() => Error) | undefined;
+  #closed = false;
+  #ended = false;
+  #wakeUp: (() => void) | undefined;
+  #poked = false;
+  #until: number;
+  readonly #yieldAt: number;
+  #tendAt: number;
+  #polledAt: number;
+
+  constructor(params: FlowRunParams, recordedLogs: number) {
+    this.params = params;
+    this.session = params.session;
+    this.executionId = params.session.executionId;
+    const { state, context } = this.session;
+    const started = state.started;
+    if (started === undefined) throw new TypeError("a run needs a started journal");
+    this.#unasked = new Set(state.known.keys());
+    this.#now = started.at;
+    this.#random = seededRandom(started.seed);
+    this.#recordedLogs = recordedLogs;
+    this.#until = params.until;
+    const now = context.clock.now();
+    const { deadline } = params;
+    this.#yieldAt =
+      deadline === undefined ? Infinity : deadline - Math.min(yieldMarginMs, (deadline - now) * yieldShare);
+    this.#polledAt = now;
+    this.#tendAt = this.#nextTending();
+    if (state.cancelling !== undefined) this.#deliverable.push(state.cancelling.position);
+  }
+
+  get state(): JournalState {
+    return this.session.state;
+  }
+
+  // ---- what the flow body calls
+
+  ask(spec: CallSpec): Promise<unknown> {
+    if (this.#closed) return forever;
+    const name = nameOf(spec);
+    const count = this.#counters.get(name) ?? 0;
+    const id = `${name}:${count}`;
+    const inputs = inputsOf(spec);
+    const recorded = this.state.outcomes.get(id);
+    let made: Pick<Call, "h" | "inputs">;
+    try {
+      const h = digest(inputs);
+      const capturing = recorded === undefined && (spec.kind === "checkpoint" || spec.kind === "flow");
+      made = { h, inputs: capturing ? captureAll(spec, inputs, id) : [] };
+    } catch (error) {
+      return Promise.reject(namedError(spec, inputs, id, error));
+    }
+    this.#counters.set(name, count + 1);
+    const ask = this.#calls.size;
+    return new Promise((resolve, reject) => {
+      const call: Call = { id, kind: spec.kind, name, ask, spec, ...made, resolve, reject, settled: false };
+      this.#asked(call);
+    });
+  }
+
+  log(fields: Readonly<Record<string, unknown>>): void {
+    if (this.#closed || this.#logs++ < this.#recordedLogs) return;
+    const at = this.session.context.clock.now();
+    const put = this.session.context.values.put(fields, "the fields of log()");
+    if (put instanceof Promise) this.background(put.then((ref) => this.record([{ t: "log", fields: ref, at }])));
+    else this.record([{ t: "log", fields: put, at }]);
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  random(): number {
+    return this.#random();
+  }
+
+  // ---- what attempts and openers call
+
+  /** Queue entries for the next append; `ack` is called once they are durable. */
+  record(entries: readonly Entry[], ack?: () => void): void {
+    if (this.#closed) return;
+    this.#pending.push(...entries);
+    if (ack !== undefined) this.#acks.push(ack);
+    this.poke();
+  }
+
+  /** Like {@link record}; resolves once the entries are durable, and never when this advance is over before. */
+  recordDurably(entries: readonly Entry[]): Promise<void> {
+    return new Promise((resolve) => this.record(entries, resolve));
+  }
+
+  /** Let `work` go on beside the loop; what it throws ends the advance. */
+  background(work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      this.#failure ??= { error };
+      this.poke();
+    });
+  }
+
+  /** Recorded failed attempts of a call, oldest first. */
+  failures(callId: string): AttemptEntry[] {
+    return (this.state.attempts.get(callId) ?? []).filter((attempt) => attempt.err !== undefined);
+  }
+
+  /** Whether an at-most-once attempt of a call was begun and has left nothing. */
+  hasUnfinishedAttempt(callId: string): boolean {
+    return (this.state.attempts.get(callId) ?? []).some((attempt) => attempt.open === true);
+  }
+
+  /** Remember a value that is about to be recorded as the outcome of `id`. */
+  keep(id: string, value: unknown): void {
+    this.#live.set(id, value);
+  }
+
+  /** Put a call back among those to start. */
+  restart(call: Call): void {
+    this.#fresh.push(call);
+    this.poke();
+  }
+
+  /** Whether a result for `call` is still wanted. */
+  wants(call: Call): boolean {
+    return !this.#closed && !call.settled;
+  }
+
+  /** Make an idle run look around. */
+  poke(): void {
+    this.#wakeUp?.();
+  }
+
+  /** Make a running advance read the inbox. */
+  pokeInbox(): void {
+    this.#poked = true;
+    this.poke();
+  }
+
+  // ---- the loop
+
+  /** Run until the flow ends, rests on the outside world, or must stop. */
+  async drive(): Promise<RunResult> {
+    this.#startBody();
+    try {
+      for (;;) {
+        await turn();
+        const result = await this.#step();
+        if (result !== undefined) return result;
+      }
+    } finally {
+      this.#close();
+    }
+  }
+
+  async #step(): Promise<RunResult | undefined> {
+    if (this.#failure !== undefined) throw this.#failure.error;
+    if (this.#divergence !== undefined) return this.#diverged(this.#divergence);
+    if (this.#finish !== undefined) return this.#end(this.#finish);
+    const position = this.#deliverable.pop();
+    if (position !== undefined) {
+      await this.#deliver(position);
+      return undefined;
+    }
+    const now = this.session.context.clock.now();
+    if (this.#poked || now >= this.#tendAt) {
+      const stopped = await this.#tend(now);
+      if (stopped !== undefined) return stopped;
+    }
+    if (this.#pending.length > 0) return this.#flush();
+    if (this.#fresh.length > 0 && (now < this.#yieldAt || this.running.size > 0)) {
+      if (now < this.#yieldAt) return this.#startFresh(now);
+      await this.#idle(now);
+      return undefined;
+    }
+    if (this.running.size > 0) {
+      await this.#idle(now);
+      return undefined;
+    }
+    return this.#rest(now);
+  }
+
+  #startBody(): void {
+    const { flow, input } = this.params;
+    const done = (finish: Finish): void => {
+      this.#finish ??= finish;
+      this.poke();
+    };
+    const body = async (): Promise<unknown> => flow.fn(input);
+    void runInScope(this, body).then(
+      (value) => done({ ok: true, value }),
+      (error: unknown) => done({ ok: false, error }),
+    );
+  }
+
+  #asked(call: Call): void {
+    this.#calls.set(call.id, call);
+    this.poke();
+    if (this.#cancelError !== undefined && isWaiting(call)) {
+      call.settled = true;
+      this.#unasked.delete(call.id);
+      call.reject(this.#cancelError());
+      return;
+    }
+    const known = this.state.known.get(call.id);
+    if (known !== undefined) {
+      if (known.kind !== call.kind || known.h !== call.h || known.ask !== call.ask)
+        this.#divergence ??= { kind: "changed", call, known };
+      this.#unasked.delete(call.id);
+    }
+    if (!this.#enqueue(call.id)) this.#fresh.push(call);
+  }
+
+  /** Line up the recorded outcome of an asked call for delivery. */
+  #enqueue(id: string): boolean {
+    const recorded = this.state.outcomes.get(id);
+    if (recorded === undefined) return false;
+    this.#idAt.set(recorded.position, id);
+    this.#deliverable.push(recorded.position);
+    return true;
+  }
+
+  async #deliver(position: number): Promise<void> {
+    if (position === this.state.cancelling?.position) return this.#deliverCancel();
+    const id = this.#idAt.get(position) ?? "";
+    const call = this.#calls.get(id);
+    const entry = this.state.outcomes.get(id)?.entry;
+    if (call === undefined || entry === undefined || call.settled) return;
+    this.#settle(call);
+    this.#now = Math.max(this.#now, entry.at);
+    if (entry.t === "completed") {
+      const value = this.#live.has(id) ? this.#live.get(id) : this.session.context.values.get(entry.out);
+      this.#live.delete(id);
+      call.resolve(value instanceof Promise ? await value : value);
+      return;
+    }
+    const error = reviveError(entry.err);
+    this.#causes.set(error, { id, asks: this.#calls.size });
+    call.reject(error);
+  }
+
+  /** Cancelling is delivered once, to the calls that are open then; `finally` blocks run their checkpoints after it. */
+  #deliverCancel(): void {
+    const { entry } = this.state.cancelling ?? {};
+    if (entry === undefined) return;
+    this.#now = Math.max(this.#now, entry.at);
+    this.#cancelError = entry.reason === "timeout" ? () => this.#timeoutError() : () => this.#cancelledError();
+    for (const call of this.#calls.values()) {
+      if (call.settled) continue;
+      if (call.kind === "flow") this.background(cancelChild(this, call));
+      this.#settle(call);
+      call.controller?.abort(this.#cancelError());
+      call.reject(this.#cancelError());
+    }
+    this.#fresh = this.#fresh.filter((call) => !call.settled);
+  }
+
+  #settle(call: Call): void {
+    call.settled = true;
+    this.open.delete(call.id);
+  }
+
+  // ---- writing
+
+  async #flush(): Promise<RunResult | undefined> {
+    const entries = this.#pending;
+    const acks = this.#acks;
+    this.#pending = [];
+    this.#acks = [];
+    const cancelledBefore = this.state.cancelling !== undefined;
+    const opened = entries.filter((entry) => entry.t === "scheduled");
+    if (!(await this.session.append(entries))) return { kind: "superseded" };
+    for (const entry of entries) {
+      if (entry.t === "completed" || entry.t === "failed") this.#appended(entry.id);
+      else if (entry.t === "ended") this.#ended = true;
+    }
+    if (!cancelledBefore && this.state.cancelling !== undefined)
+      this.#deliverable.push(this.state.cancelling.position);
+    for (const entry of opened) if (entry.child !== undefined) await startChild(this, entry.id, true);
+    for (const ack of acks) ack();
+    return this.#ended ? { kind: "ended" } : undefined;
+  }
+
+  #appended(id: string): void {
+    const call = this.#calls.get(id);
+    if (call !== undefined && !call.settled && !this.#idAt.has(this.state.outcomes.get(id)?.position ?? -1))
+      this.#enqueue(id);
+  }
+
+  async #startFresh(now: number): Promise<RunResult | undefined> {
+    const fresh = this.#fresh;
+    this.#fresh = [];
+    if (this.#unasked.size > 0)
+      return this.#diverged({ kind: "unasked", ids: [...this.#unasked], fresh: fresh.map((call) => call.id) });
+    for (const call of fresh) if (!call.settled) await begin(this, call, now);
+    return undefined;
+  }
+
+  // ---- time and the outside world
+
+  #nextTending(): number {
+    const { deadline } = this.params;
+    const renewAt = deadline === undefined ? this.#until - this.#leaseMs() / 2 : Infinity;
+    const timeoutAt = this.state.cancelling === undefined ? (this.params.timeoutAt ?? Infinity) : Infinity;
+    return Math.min(this.#polledAt + pollMs, renewAt, deadline ?? Infinity, this.#earliestDue(), timeoutAt);
+  }
+
+  #leaseMs(): number {
+    return this.session.context.backend.capabilities.leaseMs;
+  }
+
+  #earliestDue(): number {
+    let due = Infinity;
+    for (const call of this.open.values()) if (call.due !== undefined && call.due < due) due = call.due;
+    return due;
+  }
+
+  async #tend(now: number): Promise<RunResult | undefined> {
+    const { deadline, signal, owner, timeoutAt } = this.params;
+    if ((deadline !== undefined && now >= deadline) || signal?.aborted === true)
+      return { kind: "yield", clean: this.running.size === 0 };
+    this.#settleDue(now);
+    await this.#expireWaits(now);
+    if (this.#poked || now >= this.#polledAt + pollMs) {
+      this.#poked = false;
+      this.#polledAt = now;
+      const inbox = await this.session.refreshInbox();
+      if (inbox !== undefined) await this.#adopt(inbox.items, now);
+    }
+    if (timeoutAt !== undefined && now >= timeoutAt && this.state.cancelling === undefined)
+      this.record([{ t: "cancelling", reason: "timeout", at: now }]);
+    if (deadline === undefined && now >= this.#until - this.#leaseMs() / 2) {
+      this.#until = now + this.#leaseMs() + this.session.context.backend.capabilities.graceMs;
+      const { epoch } = this.session;
+      this.record([{ t: "advance", epoch, owner, until: this.#until, renew: true, at: now }]);
+    }
+    this.#tendAt = this.#nextTending();
+    return undefined;
+  }
+
+  async #adopt(items: readonly InboxItem[], now: number): Promise<void> {
+    const adopted = await adopt(this.session.context, { items }, this.state, now);
+    const queued = new Set(this.#pending.flatMap((entry) => ("item" in entry ? [entry.item] : [])));
+    this.record(adopted.filter((entry) => !("item" in entry) || !queued.has(entry.item)));
+  }
+
+  /** Sleeps that are over become outcomes; delayed attempts start. */
+  #settleDue(now: number): void {
+    for (const call of [...this.open.values()]) {
+      if (call.due === undefined || call.due > now || call.kind === "wait") continue;
+      delete call.due;
+      if (call.kind === "sleep") this.record([wokenUp(call, now)]);
+      else {
+        this.open.delete(call.id);
+        this.restart(call);
+      }
+    }
+  }
+
+  async #expireWaits(now: number): Promise<void> {
+    const due = [...this.open.values()].filter(
+      (call) => call.kind === "wait" && call.due !== undefined && call.due <= now,
+    );
+    if (due.length === 0) return;
+    const { context } = this.session;
+    const items = due.map((call): InboxItem => ({ kind: "expiry", call: call.id, name: call.name, i: makeNonce(context), at: now }));
+    if (await this.session.addToInbox(items)) {
+      for (const call of due) delete call.due;
+      await this.#adopt(items, now);
+    } else {
+      const inbox = await this.session.refreshInbox();
+      if (inbox !== undefined) await this.#adopt(inbox.items, now);
+    }
+  }
+
+  /** Sleep until something happens or is due. */
+  async #idle(now: number): Promise<void> {
+    this.#tendAt = this.#nextTending();
+    const at = Math.min(this.#tendAt, Math.max(this.#yieldAt, now + 1));
+    const { clock } = this.session.context;
+    const { signal } = this.params;
+    if (this.#isBusy()) return;
+    await new Promise<void>((resolve) => {
+      const wake = (): void => {
+        this.#wakeUp = undefined;
+        cancel();
+        signal?.removeEventListener("abort", wakeForAbort);
+        resolve();
+      };
+      const wakeForAbort = (): void => {
+        this.#tendAt = 0;
+        wake();
+      };
+      const cancel = clock.schedule(at - now, wake);
+      this.#wakeUp = wake;
+      signal?.addEventListener("abort", wakeForAbort, { once: true });
+    });
+  }
+
+  #isBusy(): boolean {
+    return (
+      this.#poked ||
+      this.#pending.length > 0 ||
+      this.#deliverable.peek() !== undefined ||
+      this.#finish !== undefined ||
+      this.#failure !== undefined ||
+      this.#divergence !== undefined
+    );
+  }
+
+  async #rest(now: number): Promise<RunResult | undefined> {
+    if (this.#isBusy()) return undefined;
+    if (this.#fresh.length > 0) return { kind: "yield", clean: true };
+    const tasks = openTasks(this);
+    if (tasks !== undefined) return { kind: "tasks", ...tasks };
+    if (this.open.size === 0) return this.#restOnNothing(now);
+    const due = Math.min(this.#earliestDue(), this.#timeoutDue());
+    if (due - now <= shortWaitMs && due < this.#yieldAt) {
+      await this.#idle(now);
+      return undefined;
+    }
+    return { kind: "park", label: this.#label(), due: due === Infinity ? undefined : due };
+  }
+
+  #timeoutDue(): number {
+    return this.state.cancelling === undefined ? (this.params.timeoutAt ?? Infinity) : Infinity;
+  }
+
+  async #restOnNothing(now: number): Promise<RunResult | undefined> {
+    if (now < this.#yieldAt) {
+      await this.#idle(now);
+      return undefined;
+    }
+    return this.#end({
+      ok: false,
+      error: new KitaruUsageError(
+        `Flow "${this.params.flow.name}" awaits something of its own in its body (a timer, a request, a file), which nothing can wake it from. Do such work inside a checkpoint; in the body use sleep(), wait() and checkpoints only.`,
+      ),
+    });
+  }
+
+  #label(): string {
+    const open = [...this.open.values()];
+    return (open.find((call) => call.kind === "wait") ?? open[0])?.name ?? this.params.flow.name;
+  }
+
+  // ---- ends
+
+  async #diverged(found: Divergence): Promise<RunResult> {
+    const error = await divergenceError(found, this.state, this.session.context.values);
+    return this.#append([this.#endedEntry({ status: "failed", err: storeError(error) })]);
+  }
+
+  async #end(finish: Finish): Promise<RunResult> {
+    if (this.#unasked.size > 0 && this.#cancelError === undefined)
+      return this.#diverged({ kind: "unasked", ids: [...this.#unasked], fresh: [] });
+    const ended = await this.#outcomeOf(finish);
+    const kept = this.#pending.filter((entry) => entry.t === "llm" || entry.t === "log");
+    for (const call of this.open.values()) if (call.kind === "flow") await cancelChild(this, call);
+    const again = this.#automaticRetry(ended);
+    return this.#append(again === undefined ? [...kept, ended] : [...kept, again]);
+  }
+
+  async #append(entries: readonly Entry[]): Promise<RunResult> {
+    if (!(await this.session.append(entries))) return { kind: "superseded" };
+    return entries.at(-1)?.t === "retried" ? { kind: "yield", clean: true } : { kind: "ended" };
+  }
+
+  async #outcomeOf(finish: Finish): Promise<EndedEntry> {
+    const cancelling = this.state.cancelling?.entry;
+    if (cancelling?.reason === "cancel")
+      return this.#endedEntry({ status: "cancelled", err: storeError(this.#cancelledError()) });
+    if (cancelling?.reason === "timeout")
+      return this.#endedEntry({ status: "failed", err: storeError(this.#timeoutError()) });
+    if (!finish.ok) return this.#failed(finish.error);
+    try {
+      const out = await this.session.context.values.put(finish.value, `the result of flow "${this.params.flow.name}"`);
+      return this.#endedEntry({ status: "completed", out });
+    } catch (error) {
+      if (isKitaruError(error) && error.code === "serialization") return this.#failed(error);
+      throw error;
+    }
+  }
+
+  #failed(error: unknown): EndedEntry {
+    const cause = this.#causeOf(error);
+    return this.#endedEntry({
+      status: "failed",
+      err: storeError(error),
+      ...(cause === undefined ? {} : { cause: cause.id, asks: cause.asks }),
+    });
+  }
+
+  /** The call whose failure the flow let through, itself or wrapped as a cause. */
+  #causeOf(error: unknown): { readonly id: string; readonly asks: number } | undefined {
+    for (let current = error, depth = 0; depth < 10; depth++) {
+      const found = this.#causes.get(current);
+      if (found !== undefined) return found;
+      if (!(current instanceof Error) || current.cause === undefined) return undefined;
+      current = current.cause;
+    }
+    return undefined;
+  }
+
+  #endedEntry(fields: Omit<EndedEntry, "t" | "at">): EndedEntry {
+    return { t: "ended", ...fields, at: this.session.context.clock.now() };
+  }
+
+  #automaticRetry(ended: EndedEntry): Entry | undefined {
+    if (ended.status !== "failed" || ended.cause === undefined) return undefined;
+    const used = this.state.retries.filter((entry) => entry.auto === true).length;
+    if (used >= this.params.flow.retries) return undefined;
+    return { t: "retried", voids: voidedBy(this.state, ended), auto: true, at: ended.at };
+  }
+
+  #cancelledError(): Error {
+    return new KitaruCancelledError(`Execution ${this.executionId} was cancelled.`);
+  }
+
+  #timeoutError(): Error {
+    return new KitaruTimeoutError(
+      `Execution ${this.executionId} did not finish within the timeout of flow "${this.params.flow.name}" (${this.params.flow.timeoutMs ?? 0} ms, counted from its start, waiting included).`,
+    );
+  }
+
+  #close(): void {
+    this.#closed = true;
+    for (const call of this.running.values())
+      call.controller?.abort(new KitaruCancelledError(`The advance that ran ${call.id} is over.`));
+  }
+}
+
+/** One turn of the event loop: everything a delivery set in motion has settled after it. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
+
+function isWaiting(call: Call): boolean {
+  return call.kind === "wait" || call.kind === "sleep" || call.kind === "flow";
+}
+
+function captureAll(spec: CallSpec, inputs: readonly unknown[], id: string): Call["inputs"] {
+  return inputs.map((input, index) => capture(input, `${inputName(spec, index)} of ${id}`));
+}
+
+/** Encoding names the path inside the argument; hashing all of them at once cannot. */
+function namedError(spec: CallSpec, inputs: readonly unknown[], id: string, error: unknown): unknown {
+  try {
+    captureAll(spec, inputs, id);
+  } catch (named) {
+    return named;
+  }
+  return error;
+}

@@ -1,0 +1,68 @@
+import type { Entry } from "../journal/entry.ts";
+import { type Inbox, type InboxItem, inboxDraft, inboxKey, readInbox, versionOf } from "../journal/inbox.ts";
+import { type LoadedExecution, loadExecution } from "../journal/journal.ts";
+import type { JournalState } from "../journal/state.ts";
+import type { StoredRecord } from "../ports/records.ts";
+import { type EngineContext, observe } from "./context.ts";
+
+/** Read everything an execution has. */
+export function load(context: EngineContext, executionId: string): Promise<LoadedExecution> {
+  const { records, capabilities } = context.backend;
+  const { segmentBytes, recordBytes } = capabilities;
+  return loadExecution({ records, executionId, segmentBytes, recordBytes });
+}
+
+/** One advance's hold on an execution: its journal, its inbox as last read, and the epoch it writes under. */
+export class Session {
+  readonly context: EngineContext;
+  readonly executionId: string;
+  readonly execution: LoadedExecution;
+  /** Inbox whose items have all been adopted. */
+  inbox: StoredRecord | undefined;
+  head: StoredRecord;
+  epoch = 0;
+  #appends = 0;
+
+  constructor(context: EngineContext, executionId: string, execution: LoadedExecution, head: StoredRecord) {
+    this.context = context;
+    this.executionId = executionId;
+    this.execution = execution;
+    this.inbox = execution.inbox;
+    this.head = head;
+  }
+
+  get state(): JournalState {
+    return this.execution.journal.state;
+  }
+
+  /** Append under this epoch; false when another advance has taken over. */
+  async append(entries: readonly Entry[], nonce = `${this.epoch}.${++this.#appends}`): Promise<boolean> {
+    if ((await this.execution.journal.append(entries, nonce)) === "superseded") return false;
+    observe(this.context, (o) => o.appended?.({ executionId: this.executionId, entries }));
+    return true;
+  }
+
+  /** Read the inbox anew; undefined when nothing has changed since. */
+  async refreshInbox(): Promise<Inbox | undefined> {
+    const found = await this.context.backend.records.get(inboxKey(this.executionId));
+    if (found?.version === this.inbox?.version) return undefined;
+    this.inbox = found;
+    return readInbox(found);
+  }
+
+  /**
+   * Put items into the inbox if it is as last read. False on a conflict: read it again.
+   * The inbox decides who settles a wait, so an expiry goes through it like an answer.
+   */
+  async addToInbox(items: readonly InboxItem[]): Promise<boolean> {
+    const { records, capabilities } = this.context.backend;
+    const current = readInbox(this.inbox);
+    const dueAt = this.context.clock.now() + capabilities.graceMs;
+    const next: Inbox = { ...current, items: [...current.items, ...items], dueAt };
+    const draft = inboxDraft(this.executionId, next, capabilities.dueShards);
+    const result = await records.put(draft, versionOf(this.inbox));
+    if (!result.ok) return false;
+    this.inbox = { ...draft, version: result.version };
+    return true;
+  }
+}

@@ -1,0 +1,358 @@
+import { KitaruStateError, KitaruWaitValidationError } from "../errors.ts";
+import { digest } from "../hash.ts";
+import { type Head, isEnd, readHead } from "../journal/head.ts";
+import { type AnswerItem, type ChildItem, type Inbox, type InboxItem, inboxDraft, readInbox, versionOf } from "../journal/inbox.ts";
+import type { JournalState } from "../journal/state.ts";
+import type { WaitingEntry } from "../journal/entry.ts";
+import { validate, validateJson } from "../schema.ts";
+import { undefinedDigest } from "./adopt.ts";
+import { type EngineContext, makeNonce } from "./context.ts";
+import { isRetryable } from "./retry-execution.ts";
+import { load } from "./session.ts";
+import { restartExecution } from "./start.ts";
+
+/** Something to say to an execution. */
+export type Signal =
+  /** `target` is a call id, the name of a wait, or absent for the one pending wait. */
+  | { readonly kind: "answer"; readonly target?: string; readonly value: unknown }
+  | { readonly kind: "abort"; readonly target?: string }
+  /** `item` makes a repeat of the same signal inert. */
+  | { readonly kind: "cancel"; readonly item?: string }
+  | { readonly kind: "retry" }
+  | ({ readonly kind: "child" } & Omit<ChildItem, "kind">);
+
+/** What became of a signal. */
+export interface SignalResult {
+  /** Call it went to, for answers and aborts. */
+  readonly callId?: string;
+  /** The same thing had been said before; nothing was written. */
+  readonly repeated: boolean;
+}
+
+interface Situation {
+  readonly id: string;
+  readonly head: Head;
+  readonly state: JournalState;
+  readonly inbox: Inbox;
+}
+
+/**
+ * Say something to an execution and wake it. Resolves once it is durable: from then on it is not lost.
+ * Throws a state error when it does not fit the execution's state, a wait-validation error for a bad answer.
+ */
+export async function signal(context: EngineContext, id: string, what: Signal): Promise<SignalResult> {
+  const nonce = makeNonce(context);
+  const { records, capabilities } = context.backend;
+  for (;;) {
+    // the inbox first: what it held then is in the journal that is read after, or still in the inbox
+    const before = await records.get({ partition: `exec/${id}`, sort: "inbox" });
+    const { head, journal } = await load(context, id);
+    if (head === undefined)
+      throw new KitaruStateError(`There is no execution "${id}" on this stack. \`kitaru executions list\` shows what there is.`, { code: "not_found" });
+    const inbox = readInbox(before);
+    const situation: Situation = { id, head: readHead(head), state: journal.state, inbox };
+    const made = await itemFor(context, situation, what, nonce);
+    if ("repeated" in made) {
+      await nudge(context, id, inbox, journal.state);
+      return made;
+    }
+    const next: Inbox = {
+      ...inbox,
+      items: [...inbox.items, made],
+      dueAt: context.clock.now() + signalGraceMs,
+    };
+    const draft = inboxDraft(id, next, capabilities.dueShards);
+    const result = await records.put(draft, versionOf(before));
+    if (!result.ok) continue; // read again; our own write, if its reply was lost, is then found as a repeat
+    await nudge(context, id, next, journal.state);
+    return { ...("call" in made ? { callId: made.call } : {}), repeated: false };
+  }
+}
+
+/** A signal whose wake was lost is found by the sweep after this. */
+const signalGraceMs = 30_000;
+
+/**
+ * Wake whoever drives the execution, best effort. When it is known that nobody does, an
+ * in-process orchestrator takes the execution over; otherwise the sweep finds it.
+ */
+export async function nudge(
+  context: EngineContext,
+  id: string,
+  inbox: Inbox,
+  state: JournalState,
+): Promise<void> {
+  const token = inbox.parked ?? state.lastAdvance?.owner;
+  const { orchestrator, records } = context.backend;
+  try {
+    if (token !== undefined && (await orchestrator.wake(token, id))) return;
+    const head = await records.get({ partition: `exec/${id}`, sort: "head" });
+    if (head !== undefined && orchestrator.canDrive?.(readHead(head).facts.flow) === true)
+      await restartExecution(context, head);
+  } catch {
+    // the item is durable and overdue in 30 s: the sweep heals whatever went wrong here
+  }
+}
+
+async function itemFor(
+  context: EngineContext,
+  situation: Situation,
+  what: Signal,
+  nonce: string,
+): Promise<InboxItem | (SignalResult & { repeated: true })> {
+  const at = context.clock.now();
+  switch (what.kind) {
+    case "answer":
+      return answerItem(context, situation, what, { i: nonce, at });
+    case "abort":
+      return abortItem(situation, what.target, { i: nonce, at });
+    case "cancel":
+      return cancelItem(situation, what.item ?? nonce, at);
+    case "retry":
+      return retryItem(situation, nonce, at);
+    case "child":
+      return situation.state.outcomes.has(what.call) || findItem(situation, what.call) !== undefined
+        ? { repeated: true }
+        : { i: nonce, at, ...what };
+  }
+}
+
+// ---- answers
+
+interface Stamp {
+  readonly i: string;
+  readonly at: number;
+}
+
+async function answerItem(
+  context: EngineContext,
+  situation: Situation,
+  what: Extract<Signal, { kind: "answer" }>,
+  stamp: Stamp,
+): Promise<InboxItem | (SignalResult & { repeated: true })> {
+  const target = resolveTarget(situation, what.target);
+  const item: InboxItem = { ...stamp, ...(await checkedAnswer(context, situation, target, what.value)) };
+  const settled = settlement(situation, target);
+  if (settled === undefined) return openOnly(situation, target, item);
+  if (settled.vh === item.vh || settled.i === stamp.i) return { callId: target, repeated: true };
+  throw alreadySettled(situation, target, settled.how);
+}
+
+function abortItem(
+  situation: Situation,
+  wanted: string | undefined,
+  stamp: Stamp,
+): InboxItem | (SignalResult & { repeated: true }) {
+  const target = resolveTarget(situation, wanted);
+  const settled = settlement(situation, target);
+  if (settled === undefined)
+    return openOnly(situation, target, { ...stamp, kind: "abort", call: target, name: waitName(target) });
+  if (settled.how === "aborted") return { callId: target, repeated: true };
+  throw alreadySettled(situation, target, settled.how);
+}
+
+function openOnly<T>(situation: Situation, target: string, item: T): T {
+  if (situation.state.ended === undefined) return item;
+  throw new KitaruStateError(
+    `Execution ${situation.id} has ended (${situation.state.ended.status}); its wait ${target} can no longer be answered.`,
+  );
+}
+
+/** The call an answer goes to: a call id as it is; a name as the one pending wait of that name. */
+function resolveTarget(situation: Situation, wanted: string | undefined): string {
+  const { id, state } = situation;
+  const pending = pendingWaits(situation);
+  if (wanted === undefined) {
+    const [only, ...others] = pending;
+    if (only === undefined) throw noneWaiting(situation);
+    if (others.length > 0)
+      throw new KitaruStateError(
+        `Execution ${id} has ${pending.length} pending waits. Name one of them: ${pending.map((wait) => wait.id).join(", ")}.`,
+        { details: { waits: pending.map((wait) => wait.id) } },
+      );
+    return only.id;
+  }
+  if (wanted.includes(":")) return checkWaitId(situation, wanted);
+  const named = pending.filter((wait) => wait.name === wanted);
+  const [only, ...others] = named;
+  if (only !== undefined && others.length > 0)
+    throw new KitaruStateError(
+      `Execution ${id} has ${named.length} pending waits named "${wanted}". Name one call: ${named.map((wait) => wait.id).join(", ")}.`,
+      { details: { waits: named.map((wait) => wait.id) } },
+    );
+  if (only !== undefined) return only.id;
+  return lastSettled(situation, wanted) ?? firstUnasked(situation, wanted, state);
+}
+
+function checkWaitId({ id, state }: Situation, callId: string): string {
+  const known = state.known.get(callId) ?? state.outcomes.get(callId)?.entry;
+  if (known !== undefined && known.kind !== "wait")
+    throw new KitaruStateError(`${callId} of execution ${id} is not a wait but a ${known.kind}; only waits can be answered.`);
+  return callId;
+}
+
+function firstUnasked(situation: Situation, name: string, state: JournalState): string {
+  if ([...state.known.values()].some((call) => call.name === name && call.kind !== "wait"))
+    throw new KitaruStateError(`"${name}" of execution ${situation.id} is not a wait; only waits can be answered.`);
+  return `${name}:0`;
+}
+
+/** The latest settled wait of a name: a repeated click goes to it and never to the next round. */
+function lastSettled({ state, inbox }: Situation, name: string): string | undefined {
+  const settled = [...state.outcomes.values()].map(({ entry }) => entry).filter((entry) => entry.kind === "wait");
+  const said = inbox.items.filter((item) => item.kind === "answer" || item.kind === "abort");
+  const ids = [...settled.map((entry) => ({ id: entry.id, name: entry.name })), ...said.map((item) => ({ id: item.call, name: item.name }))];
+  return ids
+    .filter((call) => call.name === name)
+    .toSorted((a, b) => callNumber(a.id) - callNumber(b.id))
+    .at(-1)?.id;
+}
+
+/** Waits that are asked and that nobody has said anything to. */
+function pendingWaits(situation: Situation): WaitingEntry[] {
+  if (situation.state.ended !== undefined) return [];
+  return [...situation.state.pending()].filter(
+    (open): open is WaitingEntry => open.t === "waiting" && findItem(situation, open.id) === undefined,
+  );
+}
+
+interface Settlement {
+  readonly how: "answered" | "aborted" | "expired";
+  /** Digest of the answer. */
+  readonly vh?: string;
+  /** Inbox item it came from. */
+  readonly i?: string;
+}
+
+function settlement(situation: Situation, callId: string): Settlement | undefined {
+  const entry = situation.state.outcomes.get(callId)?.entry;
+  if (entry?.t === "failed") return { how: "aborted" };
+  if (entry?.t === "completed")
+    return {
+      how: entry.expired === true ? "expired" : "answered",
+      ...(entry.expired === true || entry.vh === undefined ? {} : { vh: entry.vh }),
+      ...(entry.item === undefined ? {} : { i: entry.item }),
+    };
+  const item = findItem(situation, callId);
+  switch (item?.kind) {
+    case "answer":
+      return { how: "answered", vh: item.vh, i: item.i };
+    case "abort":
+      return { how: "aborted" };
+    case "expiry":
+      return { how: "expired" };
+    default:
+      return undefined;
+  }
+}
+
+/** An inbox item for a call that the journal has not taken in; one it refused does not count. */
+function findItem({ inbox, state }: Situation, callId: string): Extract<InboxItem, { call: string }> | undefined {
+  return inbox.items.find(
+    (item): item is Extract<InboxItem, { call: string }> =>
+      "call" in item && item.call === callId && !state.items.has(item.i),
+  );
+}
+
+async function checkedAnswer(
+  context: EngineContext,
+  situation: Situation,
+  target: string,
+  value: unknown,
+): Promise<AnswerItem> {
+  const name = waitName(target);
+  const base = { kind: "answer", call: target, name } as const;
+  const open = situation.state.opens.get(target);
+  const definition = context.registry.wait(name);
+  if (definition !== undefined) {
+    const checked =
+      definition.schema === undefined ? gateAnswer(value) : await validate(definition.schema, value);
+    if (!checked.ok) throw invalidAnswer(situation.id, target, checked.issues);
+    return { ...base, ...(await valueFields(context, target, checked.value)) };
+  }
+  if (open?.t === "waiting") {
+    const checked =
+      open.gate === true ? gateAnswer(value) : open.schema === undefined ? undefined : await validateJson(open.schema as object, value);
+    if (checked?.ok === false) throw invalidAnswer(situation.id, target, checked.issues);
+    if (open.gate === true) return { ...base, ...(await valueFields(context, target, undefined)) };
+  }
+  return { ...base, ...(await valueFields(context, target, value)), raw: true };
+}
+
+/** A wait without a schema takes no value: `true` and nothing at all mean continue. */
+function gateAnswer(value: unknown): { ok: true; value: undefined } | { ok: false; issues: string } {
+  return value === undefined || value === null || value === true
+    ? { ok: true, value: undefined }
+    : { ok: false, issues: "this wait only asks to continue; answer it without a value, or abort it" };
+}
+
+async function valueFields(
+  context: EngineContext,
+  target: string,
+  value: unknown,
+): Promise<Pick<AnswerItem, "value" | "vh">> {
+  return {
+    value: await context.values.put(value, `the answer to ${target}`),
+    vh: value === undefined ? undefinedDigest : digest(value),
+  };
+}
+
+function invalidAnswer(id: string, target: string, issues: string): KitaruWaitValidationError {
+  return new KitaruWaitValidationError(
+    `The answer to ${target} of execution ${id} does not fit its schema: ${issues}. The wait stays pending; answer again.`,
+    { details: { call: target } },
+  );
+}
+
+function alreadySettled({ id }: Situation, target: string, how: Settlement["how"]): KitaruStateError {
+  return new KitaruStateError(
+    `The wait ${target} of execution ${id} has already been ${how}${how === "answered" ? " with another value" : ""}; that stands.`,
+    { code: "conflict", details: { call: target, how } },
+  );
+}
+
+function noneWaiting({ id, state }: Situation): KitaruStateError {
+  return new KitaruStateError(
+    state.ended === undefined
+      ? `Execution ${id} has no pending wait. Name the wait to answer it before it is asked.`
+      : `Execution ${id} has ended (${state.ended.status}) and has no pending wait.`,
+  );
+}
+
+function waitName(callId: string): string {
+  const colon = callId.lastIndexOf(":");
+  return colon === -1 ? callId : callId.slice(0, colon);
+}
+
+function callNumber(callId: string): number {
+  return Number(callId.slice(callId.lastIndexOf(":") + 1));
+}
+
+// ---- cancel and retry
+
+function cancelItem(
+  { id, state, inbox }: Situation,
+  item: string,
+  at: number,
+): InboxItem | { repeated: true } {
+  if (state.items.has(item) || inbox.items.some((known) => known.i === item)) return { repeated: true };
+  if (state.ended !== undefined)
+    throw new KitaruStateError(`Execution ${id} cannot be cancelled: it has ended (${state.ended.status}).`);
+  return { i: item, at, kind: "cancel" };
+}
+
+function retryItem({ id, head, state, inbox }: Situation, nonce: string, at: number): InboxItem | { repeated: true } {
+  const pendingRetry = inbox.items.some((item) => item.kind === "retry" && !state.items.has(item.i));
+  if (pendingRetry || state.items.has(nonce)) return { repeated: true };
+  if (state.ended?.status !== "failed") {
+    const status = state.ended?.status ?? (isEnd(head.view.status) ? "running" : head.view.status);
+    throw new KitaruStateError(
+      `Only failed executions can be retried. Execution ${id} is currently ${status}.`,
+    );
+  }
+  if (!isRetryable(state.ended))
+    throw new KitaruStateError(
+      `Execution ${id} cannot be retried: the flow threw an error of its own (${state.ended.err?.message ?? ""}), which a retry would only repeat. Change the code or the input and use \`kitaru executions replay ${id}\`.`,
+    );
+  return { i: nonce, at, kind: "retry" };
+}

@@ -1,0 +1,113 @@
+import { KitaruStateError, KitaruUsageError } from "../errors.ts";
+import { digest } from "../hash.ts";
+import { type Head, type HeadFacts, headDraft, headKey, isEnd, readHead } from "../journal/head.ts";
+import type { StoredRecord } from "../ports/records.ts";
+import { validate } from "../schema.ts";
+import { type EngineContext, makeNonce } from "./context.ts";
+import type { FlowDefinition } from "./definitions.ts";
+
+/** What a start needs to know. */
+export interface StartExecution {
+  readonly id: string;
+  readonly flow: FlowDefinition;
+  readonly input: unknown;
+  /** Deployment version, or `local` for a flow that runs from source. */
+  readonly version?: string;
+  readonly stack: string;
+  readonly parent?: { readonly id: string; readonly call: string };
+  readonly source?: string;
+}
+
+const idPattern = /^[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,199}$/;
+
+/**
+ * Create an execution, or find the one that the same start created before, and set it going.
+ * Throws a state error (`conflict`) when the id belongs to another flow or input.
+ */
+export async function startExecution(context: EngineContext, start: StartExecution): Promise<Head> {
+  if (!idPattern.test(start.id))
+    throw new KitaruUsageError(
+      `The execution id ${JSON.stringify(start.id)} is not allowed. An id has at most 200 letters, digits, "_", ".", ":", "/", "@" and "-", and starts with a letter or digit.`,
+    );
+  const input = await checkedInput(start);
+  const head = await newHead(context, start, input);
+  const { records, orchestrator, capabilities } = context.backend;
+  const draft = headDraft(head, capabilities.dueShards);
+  const result = await records.put(draft, "absent");
+  const stored = result.ok ? head : await existing(context, start, head);
+  if (!isEnd(stored.view.status) && (result.ok || stored.view.status === "queued"))
+    await orchestrator.start({
+      executionId: start.id,
+      flow: start.flow.name,
+      generation: stored.facts.generation,
+    });
+  return stored;
+}
+
+async function checkedInput(start: StartExecution): Promise<unknown> {
+  const { flow, input } = start;
+  if (flow.input === undefined) return input;
+  const checked = await validate(flow.input, input);
+  if (checked.ok) return checked.value;
+  throw new KitaruUsageError(`The input of flow "${flow.name}" does not fit its schema: ${checked.issues}`);
+}
+
+async function newHead(context: EngineContext, start: StartExecution, input: unknown): Promise<Head> {
+  const now = context.clock.now();
+  const { flow, parent, source } = start;
+  const nonce = makeNonce(context);
+  const facts: HeadFacts = {
+    id: start.id,
+    flow: flow.name,
+    version: start.version ?? "local",
+    stack: start.stack,
+    input: await context.values.put(input, `the input of flow "${flow.name}"`),
+    h: digest(input),
+    seed: nonce,
+    createdAt: now,
+    generation: 1,
+    ...(flow.timeoutMs === undefined ? {} : { timeoutAt: now + flow.timeoutMs }),
+    ...(parent === undefined ? {} : { parent }),
+    ...(source === undefined ? {} : { source }),
+    nonce,
+  };
+  return {
+    facts,
+    view: { pos: 0, epoch: 0, status: "queued" },
+    dueAt: now + context.backend.capabilities.graceMs,
+  };
+}
+
+async function existing(context: EngineContext, start: StartExecution, head: Head): Promise<Head> {
+  const record = await context.backend.records.get(headKey(start.id));
+  if (record === undefined)
+    throw new KitaruStateError(`Execution ${start.id} was deleted while it was being started. Start it again.`);
+  const found = readHead(record);
+  if (found.facts.flow !== head.facts.flow || found.facts.h !== head.facts.h) throw conflict(start, found);
+  return found;
+}
+
+function conflict(start: StartExecution, found: Head): KitaruStateError {
+  const what =
+    found.facts.flow === start.flow.name ? "with another input" : `of flow "${found.facts.flow}"`;
+  return new KitaruStateError(
+    `Execution ${start.id} exists already ${what}. Use another id for flow "${start.flow.name}" with this input, or the same input to get the existing execution.`,
+    { code: "conflict" },
+  );
+}
+
+/**
+ * Set going an execution whose orchestration is gone, under the next generation.
+ * Does nothing when somebody else did so first.
+ */
+export async function restartExecution(context: EngineContext, record: StoredRecord): Promise<boolean> {
+  const { records, orchestrator, capabilities } = context.backend;
+  const head = readHead(record);
+  const generation = head.facts.generation + 1;
+  const dueAt = context.clock.now() + capabilities.graceMs;
+  const next: Head = { ...head, facts: { ...head.facts, generation }, dueAt };
+  const result = await records.put(headDraft(next, capabilities.dueShards), record.version);
+  if (!result.ok) return false;
+  await orchestrator.start({ executionId: head.facts.id, flow: head.facts.flow, generation });
+  return true;
+}

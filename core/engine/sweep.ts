@@ -1,0 +1,108 @@
+import { type Head, headDraft, isEnd, readHead } from "../journal/head.ts";
+import { type Inbox, duePartition, inboxDraft, readInbox, timeKey } from "../journal/inbox.ts";
+import type { LoadedExecution } from "../journal/journal.ts";
+import type { StoredRecord } from "../ports/records.ts";
+import type { EngineContext } from "./context.ts";
+import { load } from "./session.ts";
+import { restartExecution } from "./start.ts";
+
+/** How often a token that answers is poked before the execution is restarted all the same. */
+const pokes = 2;
+
+/** Wake, restart or repair every execution that is overdue; returns how many there were. */
+export async function sweep(context: EngineContext): Promise<number> {
+  const overdue = new Set<string>();
+  for (let shard = 0; shard < context.backend.capabilities.dueShards; shard++)
+    for await (const id of overdueIn(context, shard)) overdue.add(id);
+  for (const id of overdue) await sweepExecution(context, id);
+  return overdue.size;
+}
+
+async function* overdueIn(context: EngineContext, shard: number): AsyncGenerator<string> {
+  const to = timeKey(context.clock.now() + 1);
+  for (let cursor: string | undefined, more = true; more; more = cursor !== undefined) {
+    const page = await context.backend.records.listIndex("due", {
+      partition: duePartition(shard),
+      to,
+      ...(cursor === undefined ? {} : { cursor }),
+    });
+    for (const record of page.items) yield record.partition.slice("exec/".length);
+    cursor = page.cursor;
+  }
+}
+
+/** Indexes lag, so the execution is read anew before anything is done about it. */
+export async function sweepExecution(context: EngineContext, id: string): Promise<void> {
+  const execution = await load(context, id);
+  const { head: record } = execution;
+  if (record === undefined) return;
+  const head = readHead(record);
+  const inbox = readInbox(execution.inbox);
+  const now = context.clock.now();
+  if (!isOverdue(head, inbox, now)) return;
+  const { orchestrator } = context.backend;
+  if (orchestrator.canDrive?.(head.facts.flow) === false) return; // a process that knows the flow will
+  if (isSettled(execution, head, inbox)) return clearInbox(context, id, execution);
+  if (await isWellParked(context, execution, inbox, now)) return dueWith(context, record, inbox.dueAt);
+  if (await poked(context, id, execution, inbox, now)) return;
+  const owner = execution.journal.state.lastAdvance;
+  const isHeld = owner !== undefined && now < owner.until && execution.journal.state.ended === undefined;
+  if (isHeld && (await orchestrator.isGone?.(owner.owner)) !== true)
+    return dueWith(context, record, owner.until);
+  await restartExecution(context, record);
+}
+
+function isOverdue(head: Head, inbox: Inbox, now: number): boolean {
+  return (head.dueAt !== undefined && head.dueAt <= now) || (inbox.dueAt !== undefined && inbox.dueAt <= now);
+}
+
+/** Ended, everybody told, and nobody wants it retried. */
+function isSettled({ journal }: LoadedExecution, head: Head, inbox: Inbox): boolean {
+  const { ended, items } = journal.state;
+  if (ended === undefined || !isEnd(head.view.status) || head.dueAt !== undefined) return false;
+  return !inbox.items.some((item) => item.kind === "retry" && !items.has(item.i));
+}
+
+/** Parked, nothing unread, not due, and somebody listens. */
+async function isWellParked(
+  context: EngineContext,
+  { journal }: LoadedExecution,
+  inbox: Inbox,
+  now: number,
+): Promise<boolean> {
+  if (journal.state.ended !== undefined || inbox.parked === undefined || inbox.items.length > 0) return false;
+  if (inbox.dueAt === undefined || inbox.dueAt <= now) return false;
+  return (await context.backend.orchestrator.isGone?.(inbox.parked)) !== true;
+}
+
+async function poked(
+  context: EngineContext,
+  id: string,
+  execution: LoadedExecution,
+  inbox: Inbox,
+  now: number,
+): Promise<boolean> {
+  const times = inbox.poked ?? 0;
+  if (inbox.parked === undefined || execution.inbox === undefined || times >= pokes) return false;
+  if (!(await context.backend.orchestrator.wake(inbox.parked, id))) return false;
+  const { records, capabilities } = context.backend;
+  const dueAt = now + capabilities.graceMs;
+  const draft = inboxDraft(id, { ...inbox, poked: times + 1, dueAt }, capabilities.dueShards);
+  await records.put(draft, execution.inbox.version);
+  if (execution.head !== undefined) await dueWith(context, execution.head, dueAt);
+  return true;
+}
+
+async function dueWith(context: EngineContext, record: StoredRecord, dueAt: number | undefined): Promise<void> {
+  const { records, capabilities } = context.backend;
+  const head = readHead(record);
+  if (head.dueAt === dueAt || dueAt === undefined) return;
+  await records.put(headDraft({ ...head, dueAt }, capabilities.dueShards), record.version);
+}
+
+async function clearInbox(context: EngineContext, id: string, { inbox: record }: LoadedExecution): Promise<void> {
+  if (record === undefined) return;
+  const { dueAt: _past, ...inbox } = readInbox(record);
+  const { records, capabilities } = context.backend;
+  await records.put(inboxDraft(id, inbox, capabilities.dueShards), record.version);
+}

@@ -1,0 +1,265 @@
+import { KitaruBackendError, messageOf } from "../errors.ts";
+import type { LlmRecord } from "../models/types.ts";
+import type { StoredError } from "./stored-error.ts";
+import type { ValueRef } from "./values.ts";
+
+/** Version of the entry format; recorded in `started` and never changed for an execution. */
+export const formatVersion = 1;
+
+/** What kind of call an entry is about. */
+export type CallKind = "checkpoint" | "llm" | "wait" | "sleep" | "flow";
+
+/** How a call got its outcome. */
+export type Disposition = "executed" | "reused" | "overridden" | "cached";
+
+/** How an execution ended. */
+export type EndStatus = "completed" | "failed" | "cancelled";
+
+/** Identity of a call, repeated in each of its entries so that any one of them can be matched. */
+export interface CallFields {
+  /** `name:n`. */
+  readonly id: string;
+  readonly kind: CallKind;
+  readonly name: string;
+  /** Place among all calls in the order the flow asked, from 0. */
+  readonly ask: number;
+  /** Digest of the call's input. */
+  readonly h: string;
+}
+
+interface Base {
+  /** Nonce of the append, on its first entry. */
+  readonly n?: string;
+  /** Epoch milliseconds when the entry was made. */
+  readonly at: number;
+}
+
+export interface StartedEntry extends Base {
+  readonly t: "started";
+  readonly format: number;
+  readonly hash: number;
+  readonly segmentBytes: number;
+  readonly flow: string;
+  readonly version: string;
+  readonly seed: string;
+  readonly input: ValueRef;
+  /** Digest of the input. */
+  readonly h: string;
+  /** Epoch milliseconds at which the whole flow times out. */
+  readonly due?: number;
+}
+
+export interface AdvanceEntry extends Base {
+  readonly t: "advance";
+  readonly epoch: number;
+  readonly owner: string;
+  readonly until: number;
+  /** Set when a running advance extends its own claim. */
+  readonly renew?: true;
+}
+
+interface OutcomeFields extends Base {
+  readonly id: string;
+  readonly kind: CallKind;
+  readonly name: string;
+  /** Absent in an answer that came before its question. */
+  readonly ask?: number;
+  readonly h?: string;
+  readonly in?: readonly ValueRef[];
+  /** Epoch milliseconds when the last attempt started. */
+  readonly s?: number;
+  /** Number of attempts made; absent means one. */
+  readonly tries?: number;
+  readonly disp?: Exclude<Disposition, "executed">;
+  /** Inbox item this outcome was adopted from. */
+  readonly item?: string;
+  readonly llm?: LlmRecord;
+  readonly prompt?: ValueRef;
+  readonly response?: ValueRef;
+}
+
+export interface CompletedEntry extends OutcomeFields {
+  readonly t: "completed";
+  readonly out: ValueRef;
+  /** Digest of the value, where equality matters later: answers. */
+  readonly vh?: string;
+  /** A wait that passed its due time. */
+  readonly expired?: true;
+}
+
+export interface FailedEntry extends OutcomeFields {
+  readonly t: "failed";
+  readonly err: StoredError;
+}
+
+/** One failed attempt that will be followed by another, or (`open`) the start of an at-most-once attempt. */
+export interface AttemptEntry extends Base, CallFields {
+  readonly t: "attempt";
+  readonly no: number;
+  readonly s: number;
+  readonly open?: true;
+  readonly err?: StoredError;
+  /** Epoch milliseconds before which the next attempt does not start. */
+  readonly retryAt?: number;
+  readonly in?: readonly ValueRef[];
+}
+
+export interface WaitingEntry extends Base, CallFields {
+  readonly t: "waiting";
+  readonly due?: number;
+  readonly question?: string;
+  /** JSON Schema of the answer, when the schema can state one. */
+  readonly schema?: unknown;
+  /** A wait without a schema: continue or abort. */
+  readonly gate?: true;
+  readonly meta?: ValueRef;
+}
+
+export interface SleepingEntry extends Base, CallFields {
+  readonly t: "sleeping";
+  readonly due: number;
+}
+
+/** An isolated attempt or a child flow that runs elsewhere. */
+export interface ScheduledEntry extends Base, CallFields {
+  readonly t: "scheduled";
+  readonly no: number;
+  readonly in: readonly ValueRef[];
+  /** Epoch milliseconds after which an attempt without an outcome document has crashed. */
+  readonly until?: number;
+  /** Execution id of a child flow. */
+  readonly child?: string;
+}
+
+export interface LlmEntry extends Base {
+  readonly t: "llm";
+  /** Call id of the enclosing checkpoint. */
+  readonly id: string;
+  readonly no: number;
+  /** Place among the llm calls of the checkpoint, from 0. */
+  readonly i: number;
+  readonly name: string;
+  readonly h: string;
+  readonly out: ValueRef;
+  readonly llm: LlmRecord;
+  readonly prompt?: ValueRef;
+  readonly response?: ValueRef;
+  readonly s: number;
+}
+
+export interface ArtifactEntry extends Base {
+  readonly t: "artifact";
+  readonly id: string;
+  readonly name: string;
+  readonly type: string;
+  readonly out: ValueRef;
+  readonly vh: string;
+}
+
+export interface LogEntry extends Base {
+  readonly t: "log";
+  /** Call id; absent for a log of the execution itself. */
+  readonly id?: string;
+  readonly fields: ValueRef;
+}
+
+export interface CancellingEntry extends Base {
+  readonly t: "cancelling";
+  readonly reason: "cancel" | "timeout";
+  readonly item?: string;
+}
+
+export interface RetriedEntry extends Base {
+  readonly t: "retried";
+  readonly voids: readonly string[];
+  readonly item?: string;
+  /** Made by the flow's own `retries`. */
+  readonly auto?: true;
+}
+
+/** An inbox item that turned out not to fit once the code could look at it. */
+export interface RejectedEntry extends Base {
+  readonly t: "rejected";
+  readonly item: string;
+  readonly id: string;
+  readonly reason: string;
+}
+
+export interface EndedEntry extends Base {
+  readonly t: "ended";
+  readonly status: EndStatus;
+  readonly out?: ValueRef;
+  readonly err?: StoredError;
+  /** Call whose failure ended the flow. */
+  readonly cause?: string;
+  /** How many calls had been asked when that failure was delivered. */
+  readonly asks?: number;
+}
+
+export type OutcomeEntry = CompletedEntry | FailedEntry;
+export type OpeningEntry = WaitingEntry | SleepingEntry | ScheduledEntry;
+
+/** One line of the journal. */
+export type Entry =
+  | StartedEntry
+  | AdvanceEntry
+  | OutcomeEntry
+  | AttemptEntry
+  | OpeningEntry
+  | LlmEntry
+  | ArtifactEntry
+  | LogEntry
+  | CancellingEntry
+  | RetriedEntry
+  | RejectedEntry
+  | EndedEntry;
+
+/** Write entries as journal lines, the first one stamped with the append's nonce. */
+export function writeLines(entries: readonly Entry[], nonce: string): string[] {
+  return entries.map((entry, index) =>
+    index === 0 ? `${JSON.stringify({ ...entry, n: nonce })}\n` : `${JSON.stringify(entry)}\n`,
+  );
+}
+
+/** Read the lines of one segment. Throws a `corrupt` backend error that names the segment and the line. */
+export function readLines(body: string, where: string): Entry[] {
+  const entries: Entry[] = [];
+  let from = 0;
+  for (let line = 1; from < body.length; line++) {
+    const newline = body.indexOf("\n", from);
+    const to = newline === -1 ? body.length : newline;
+    entries.push(readLine(body.slice(from, to), where, line));
+    from = to + 1;
+  }
+  return entries;
+}
+
+function readLine(text: string, where: string, line: number): Entry {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (error) {
+    throw corruptLine(where, line, messageOf(error), error);
+  }
+  if (!isEntry(parsed)) throw corruptLine(where, line, "it is not a journal entry");
+  return parsed;
+}
+
+function isEntry(value: unknown): value is Entry {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "t" in value &&
+    typeof value.t === "string" &&
+    "at" in value &&
+    typeof value.at === "number"
+  );
+}
+
+function corruptLine(where: string, line: number, why: string, cause?: unknown): KitaruBackendError {
+  return new KitaruBackendError(
+    `The journal of this execution cannot be read: line ${line} of ${where}: ${why}. ` +
+      `Restore the record from a backup; nothing was changed.`,
+    { code: "corrupt", cause },
+  );
+}

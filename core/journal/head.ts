@@ -1,0 +1,104 @@
+import type { IndexKeys, RecordDraft, RecordKey, RecordStore, StoredRecord } from "../ports/records.ts";
+import type { EndStatus } from "./entry.ts";
+import { dueKey, readDocument, timeKey } from "./inbox.ts";
+import { executionPartition } from "./journal.ts";
+import type { StoredError } from "./stored-error.ts";
+import type { ValueRef } from "./values.ts";
+
+/** Status of an execution. */
+export type ExecutionStatus = "queued" | "running" | "waiting" | EndStatus;
+
+/** What is known of an execution from its start; never changes but for the generation. */
+export interface HeadFacts {
+  readonly id: string;
+  readonly flow: string;
+  readonly version: string;
+  readonly stack: string;
+  readonly input: ValueRef;
+  /** Digest of the input. */
+  readonly h: string;
+  readonly seed: string;
+  readonly createdAt: number;
+  /** Counts starts of the orchestration. */
+  readonly generation: number;
+  /** Epoch milliseconds at which the whole flow times out. */
+  readonly timeoutAt?: number;
+  readonly parent?: { readonly id: string; readonly call: string };
+  /** Module the flow can be loaded from, when the starter knew it. */
+  readonly source?: string;
+  /** Unique to the start that wrote the head, so it recognises its own write. */
+  readonly nonce: string;
+}
+
+/** What the journal says, as far as some position; a convenience for lists and the sweep. */
+export interface HeadView {
+  /** Number of journal entries this view reflects. */
+  readonly pos: number;
+  /** Epoch of the last advance that came to rest. */
+  readonly epoch: number;
+  readonly status: ExecutionStatus;
+  readonly startedAt?: number;
+  readonly endedAt?: number;
+  /** Call ids of open waits. */
+  readonly waits?: readonly string[];
+  readonly out?: ValueRef;
+  readonly err?: StoredError;
+}
+
+/** Body of the head document. */
+export interface Head {
+  readonly facts: HeadFacts;
+  readonly view: HeadView;
+  /** Epoch milliseconds by which someone must have looked. */
+  readonly dueAt?: number;
+}
+
+/** Key of the head of an execution. */
+export function headKey(executionId: string): RecordKey {
+  return { partition: executionPartition(executionId), sort: "head" };
+}
+
+/** Parse a head document. */
+export function readHead(record: StoredRecord): Head {
+  return readDocument<Head>(record, "facts");
+}
+
+/** Draft of the head document. */
+export function headDraft(head: Head, dueShards: number): RecordDraft {
+  const { id, flow, createdAt } = head.facts;
+  const sort = `${timeKey(createdAt)}/${id}`;
+  const indexes: IndexKeys = {
+    flow: { partition: `flow/${flow}`, sort },
+    status: { partition: `status/${head.view.status}`, sort },
+    ...dueKey(id, "head", head.dueAt, dueShards),
+  };
+  return { ...headKey(id), body: JSON.stringify(head), indexes };
+}
+
+/** Whether an execution of this status has ended. */
+export function isEnd(status: ExecutionStatus): status is EndStatus {
+  return status === "completed" || status === "failed" || status === "cancelled";
+}
+
+/**
+ * Rewrite the head by compare-and-swap until `change` has been applied to what is stored.
+ * `change` returns undefined to leave it. Resolves to the head as it then is.
+ */
+export async function updateHead(
+  records: RecordStore,
+  loaded: StoredRecord,
+  dueShards: number,
+  change: (head: Head) => Head | undefined,
+): Promise<StoredRecord> {
+  for (let current = loaded; ; ) {
+    const next = change(readHead(current));
+    if (next === undefined) return current;
+    const draft = headDraft(next, dueShards);
+    const result = await records.put(draft, current.version);
+    if (result.ok) return { ...draft, version: result.version };
+    const found = await records.get(headKey(readHead(current).facts.id));
+    if (found === undefined) return current;
+    if (found.body === draft.body) return found; // our own write, its reply was lost
+    current = found;
+  }
+}

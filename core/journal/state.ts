@@ -1,0 +1,158 @@
+import type {
+  AdvanceEntry,
+  AttemptEntry,
+  CallKind,
+  CancellingEntry,
+  EndedEntry,
+  Entry,
+  LlmEntry,
+  OpeningEntry,
+  OutcomeEntry,
+  RetriedEntry,
+  StartedEntry,
+} from "./entry.ts";
+
+/** The outcome that stands for a call, and where the journal has it. */
+export interface RecordedOutcome {
+  readonly entry: OutcomeEntry;
+  readonly position: number;
+  /** Recorded before the call had been asked: an early answer. */
+  readonly early: boolean;
+}
+
+/** What the journal knows of a call, whatever entry told it. */
+export interface KnownCall {
+  readonly id: string;
+  readonly kind: CallKind;
+  readonly name: string;
+  readonly ask: number;
+  readonly h: string;
+}
+
+/** Everything an advance needs to know of the journal, folded in one pass. */
+export class JournalState {
+  started: StartedEntry | undefined;
+  /** Last `ended`, unless a later `retried` reopened the execution. */
+  ended: EndedEntry | undefined;
+  lastAdvance: AdvanceEntry | undefined;
+  cancelling: { readonly entry: CancellingEntry; readonly position: number } | undefined;
+  readonly outcomes: Map<string, RecordedOutcome> = new Map();
+  readonly opens: Map<string, OpeningEntry> = new Map();
+  readonly attempts: Map<string, AttemptEntry[]> = new Map();
+  readonly llms: Map<string, LlmEntry[]> = new Map();
+  readonly known: Map<string, KnownCall> = new Map();
+  readonly items: Set<string> = new Set();
+  readonly retries: RetriedEntry[] = [];
+  /** Number of log entries the flow body has made. */
+  flowLogs = 0;
+  /** Number of entries folded. */
+  position = 0;
+  /** Epochs taken since anything but an `advance` was recorded. */
+  barren: number[] = [];
+
+  add(entry: Entry): void {
+    const position = this.position++;
+    if (entry.t === "advance") this.#advance(entry);
+    else if (this.barren.length > 0) this.barren = [];
+    switch (entry.t) {
+      case "started":
+        this.started = entry;
+        break;
+      case "completed":
+      case "failed":
+        this.#outcome(entry, position);
+        break;
+      case "waiting":
+      case "sleeping":
+      case "scheduled":
+        this.opens.set(entry.id, entry);
+        this.#know(entry);
+        break;
+      case "attempt":
+        push(this.attempts, entry.id, entry);
+        this.#know(entry);
+        break;
+      case "llm":
+        push(this.llms, entry.id, entry);
+        break;
+      case "cancelling":
+        this.cancelling ??= { entry, position };
+        this.#adopted(entry.item);
+        break;
+      case "retried":
+        this.#retried(entry);
+        break;
+      case "rejected":
+        this.#adopted(entry.item);
+        break;
+      case "ended":
+        this.ended = entry;
+        break;
+      case "log":
+        if (entry.id === undefined) this.flowLogs++;
+        break;
+      case "advance":
+      case "artifact":
+        break;
+    }
+  }
+
+  /** Calls that were opened and have no outcome. */
+  *pending(): Generator<OpeningEntry> {
+    for (const open of this.opens.values()) if (!this.outcomes.has(open.id)) yield open;
+  }
+
+  get epoch(): number {
+    return this.lastAdvance?.epoch ?? 0;
+  }
+
+  #advance(entry: AdvanceEntry): void {
+    if (entry.renew !== true) this.barren.push(entry.epoch);
+    this.lastAdvance = entry;
+  }
+
+  #outcome(entry: OutcomeEntry, position: number): void {
+    this.#adopted(entry.item);
+    if (this.outcomes.has(entry.id)) return; // the first outcome of a call stands
+    this.outcomes.set(entry.id, { entry, position, early: !this.known.has(entry.id) && entry.h === undefined });
+    const { id, kind, name, ask, h } = entry;
+    if (ask !== undefined && h !== undefined) this.#know({ id, kind, name, ask, h });
+  }
+
+  #know(call: KnownCall): void {
+    if (this.known.has(call.id)) return;
+    const { id, kind, name, ask, h } = call;
+    this.known.set(id, { id, kind, name, ask, h });
+  }
+
+  #adopted(item: string | undefined): void {
+    if (item !== undefined) this.items.add(item);
+  }
+
+  #retried(entry: RetriedEntry): void {
+    this.#adopted(entry.item);
+    this.retries.push(entry);
+    this.ended = undefined;
+    this.cancelling = undefined;
+    for (const id of entry.voids) {
+      this.outcomes.delete(id);
+      this.opens.delete(id);
+      this.attempts.delete(id);
+      this.llms.delete(id);
+      this.known.delete(id);
+    }
+  }
+}
+
+/** Fold a whole journal. */
+export function foldJournal(entries: readonly Entry[]): JournalState {
+  const state = new JournalState();
+  for (const entry of entries) state.add(entry);
+  return state;
+}
+
+function push<T>(map: Map<string, T[]>, key: string, value: T): void {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [value]);
+  else list.push(value);
+}

@@ -1,0 +1,39 @@
+import type { BlobStore } from "./blobs.ts";
+import type { Clock } from "./clock.ts";
+import type { Orchestrator } from "./orchestrator.ts";
+import type { RecordStore } from "./records.ts";
+import type { SecretStore } from "./secrets.ts";
+
+/** How stacks differ, as data. */
+export interface Capabilities {
+  /** Name of the kind of stack: `local`, `aws`, … */
+  readonly kind: string;
+  /** Values up to this many UTF-8 bytes sit inside a journal entry; larger ones become blobs. */
+  readonly inlineBytes: number;
+  /** A journal segment of this many UTF-8 bytes or more is full. Fixed per execution at its start. */
+  readonly segmentBytes: number;
+  /** Largest record body the store takes, in UTF-8 bytes. */
+  readonly recordBytes: number;
+  /** Number of partitions the `due` index is spread over. */
+  readonly dueShards: number;
+  /** Whether isolated checkpoints run as their own invocation. */
+  readonly isolated: boolean;
+  /** Longest time an orchestration stays parked before it looks again, in milliseconds. At most 24 h. */
+  readonly heartbeatMs: number;
+  /** How long an advance without a deadline owns an execution before it renews, in milliseconds. */
+  readonly leaseMs: number;
+  /** Added to deadlines before another owner takes over, in milliseconds; covers clock skew. */
+  readonly graceMs: number;
+}
+
+/** Everything a stack gives the runtime. */
+export interface Backend {
+  readonly records: RecordStore;
+  readonly blobs: BlobStore;
+  readonly secrets: SecretStore;
+  readonly orchestrator: Orchestrator;
+  readonly capabilities: Capabilities;
+  readonly clock?: Clock;
+  /** Release files, sockets and timers. */
+  close?(): Promise<void>;
+}

@@ -1,0 +1,129 @@
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { KitaruUsageError } from "../errors.ts";
+import { generate } from "../models/generate.ts";
+import { identityOf } from "../models/identity.ts";
+import { checkRequest, toMessages } from "../models/request.ts";
+import type { LlmMessage, LlmRequest, LlmTools } from "../models/request.ts";
+import type { LlmCall } from "../models/types.ts";
+
+/** Options of {@link Llm}. */
+export interface LlmOptions {
+  /** Alias from the config, or `provider/model`. @default KITARU_DEFAULT_MODEL, else the default alias */
+  readonly model?: string;
+  /** Instructions put before the conversation. */
+  readonly system?: string;
+  /** From 0; the alias' default otherwise. */
+  readonly temperature?: number;
+  /** Longest answer in tokens; the alias' default otherwise. */
+  readonly maxOutputTokens?: number;
+  /** AI SDK tools with `execute`; they run inside this one call. */
+  readonly tools?: LlmTools;
+  /** Most times the model is asked when it calls tools. @default 20 */
+  readonly maxSteps?: number;
+  /** Name of the call, for replay, overrides and logs. @default "llm" */
+  readonly name?: string;
+  /** More tries after a rate limit or a failure of the provider. @default 2 */
+  readonly retries?: number;
+  /** `metadata` keeps prompt and response artifacts out of the store. @default the alias' setting, else "full" */
+  readonly record?: "full" | "metadata";
+}
+
+/** Options of a call whose answer is held to a schema. */
+export interface LlmSchemaOptions<S extends StandardSchemaV1> extends LlmOptions {
+  /** Any Standard Schema that can be written as JSON Schema, such as a zod 4 schema. */
+  readonly schema: S;
+}
+
+/** A value to put in place of what an llm call recorded, in a replay. */
+export interface LlmOverride {
+  readonly kind: "override";
+  readonly target: `llm.${string}`;
+  readonly output: unknown;
+}
+
+/** The `llm` primitive. */
+export interface Llm {
+  /** Ask a model and record its answer: a call of its own in a flow, a part of the checkpoint in one. */
+  (prompt: string | readonly LlmMessage[], options?: LlmOptions): Promise<string>;
+  /** Ask a model for an answer that fits `schema`; returns the schema's output. */
+  <S extends StandardSchemaV1>(
+    prompt: string | readonly LlmMessage[],
+    options: LlmSchemaOptions<S>,
+  ): Promise<StandardSchemaV1.InferOutput<S>>;
+  /** Override for replay: `output` stands in for every llm call named `name`. */
+  readonly as: (name: string, output: unknown) => LlmOverride;
+}
+
+/** Hands a call to the engine, which reuses a recorded outcome or runs it. */
+export type RecordLlm = (call: LlmCall) => Promise<unknown>;
+
+const namePattern = /^[A-Za-z][A-Za-z0-9_-]{0,79}$/;
+const optionNames = new Set([
+  "model",
+  "system",
+  "schema",
+  "temperature",
+  "maxOutputTokens",
+  "tools",
+  "maxSteps",
+  "name",
+  "retries",
+  "record",
+]);
+
+/** Make the primitive over the function that records calls. */
+export function createLlm(recordLlm: RecordLlm): Llm {
+  function llm(prompt: string | readonly LlmMessage[], options?: LlmOptions): Promise<string>;
+  function llm<S extends StandardSchemaV1>(
+    prompt: string | readonly LlmMessage[],
+    options: LlmSchemaOptions<S>,
+  ): Promise<StandardSchemaV1.InferOutput<S>>;
+  // Async, so that a usage error rejects like every other failure; the call is still asked at once.
+  async function llm(
+    prompt: string | readonly LlmMessage[],
+    options: LlmOptions & { readonly schema?: StandardSchemaV1 } = {},
+  ): Promise<unknown> {
+    return await recordLlm(toCall(prompt, options));
+  }
+  return Object.assign(llm, { as: overrideOf });
+}
+
+function toCall(
+  prompt: string | readonly LlmMessage[],
+  options: LlmOptions & { readonly schema?: StandardSchemaV1 },
+): LlmCall {
+  checkOptionNames(options);
+  const { name = "llm", system, ...rest } = options;
+  checkName(name);
+  const request = checkRequest({ ...defined(rest), messages: toMessages(prompt, system) });
+  return {
+    name,
+    identity: identityOf(request),
+    run: (context) => generate(request, context),
+  };
+}
+
+function overrideOf(name: string, output: unknown): LlmOverride {
+  checkName(name);
+  return { kind: "override", target: `llm.${name}`, output };
+}
+
+function checkName(name: unknown): void {
+  if (typeof name === "string" && namePattern.test(name)) return;
+  throw new KitaruUsageError(
+    `llm(): the name ${JSON.stringify(name)} does not fit. A name starts with a letter and has at most 80 letters, digits, _ and -.`,
+  );
+}
+
+function checkOptionNames(options: object): void {
+  const unknown = Object.keys(options).find((name) => !optionNames.has(name));
+  if (unknown === undefined) return;
+  throw new KitaruUsageError(
+    `llm(): "${unknown}" is not an option. Options: ${[...optionNames].join(", ")}.`,
+  );
+}
+
+/** An option that is present but undefined must not hide an alias' default. */
+function defined(options: Omit<LlmRequest, "messages">): Omit<LlmRequest, "messages"> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,68 @@
+// Compares what package.json promises with what the build made: every export and program exists and
+// loads, every public entry has an export, and dist/ holds nothing that has no source.
+import { accessSync, constants, existsSync, globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+process.chdir(`${import.meta.dirname}/..`);
+
+const manifest = JSON.parse(readFileSync("package.json", "utf8"));
+const problems = [];
+
+const targets = Object.entries(manifest.exports).filter(([, target]) => typeof target === "object");
+for (const [name, target] of targets) await checkExport(name, target);
+for (const [name, file] of Object.entries(manifest.bin)) checkProgram(name, file);
+checkEntries(targets.map(([, target]) => target.default));
+checkStrays();
+
+for (const problem of problems) console.error(problem);
+console.log(`${targets.length} exports, ${Object.keys(manifest.bin).length} program checked`);
+process.exitCode = problems.length === 0 ? 0 : 1;
+
+async function checkExport(name, target) {
+  const keys = Object.keys(target).join(", ");
+  if (keys !== "types, default") problems.push(`export ${name}: has ${keys}, wants types, default`);
+  for (const file of Object.values(target)) {
+    if (!existsSync(file)) problems.push(`export ${name}: ${file} was not built`);
+  }
+  if (target.types !== target.default.replace(/\.js$/, ".d.ts")) {
+    problems.push(`export ${name}: ${target.types} does not belong to ${target.default}`);
+  }
+  if (!existsSync(target.default)) return;
+  const loaded = await import(pathToFileURL(target.default)).catch((error) => {
+    problems.push(`export ${name}: does not load: ${error.message}`);
+  });
+  if (loaded && Object.keys(loaded).length === 0) problems.push(`export ${name}: exports nothing`);
+}
+
+function checkProgram(name, file) {
+  if (!existsSync(file)) {
+    problems.push(`program ${name}: ${file} was not built`);
+    return;
+  }
+  if (!readFileSync(file, "utf8").startsWith("#!/usr/bin/env node\n")) {
+    problems.push(`program ${name}: ${file} does not start with #!/usr/bin/env node`);
+  }
+  try {
+    accessSync(file, constants.X_OK);
+  } catch {
+    problems.push(`program ${name}: ${file} is not executable`);
+  }
+}
+
+/** An adapter's index and handler are public by their place; each needs its export. */
+function checkEntries(exported) {
+  const entries = globSync(["adapters/*/{index,handler}.ts", "testing/index.ts", "core/index.ts"]);
+  for (const source of entries) {
+    const built = `./${join("dist", source.replace(/\.ts$/, ".js"))}`;
+    if (!exported.includes(built)) problems.push(`${source}: has no entry in package.json exports`);
+  }
+}
+
+function checkStrays() {
+  for (const file of globSync("dist/**/*.{js,d.ts}")) {
+    const source = file.replace(/^dist./, "").replace(/\.(?:js|d\.ts)$/, ".ts");
+    if (!existsSync(source)) problems.push(`${file}: has no source`);
+    if (/\.test(?:-d)?\.(?:js|d\.ts)$/.test(file)) problems.push(`${file}: a test was built`);
+  }
+}

@@ -1,0 +1,126 @@
+// Proves that the package works from its tarball: packs it, installs it into an empty project,
+// type-checks an example there under each module resolution users have, and runs it on the Node of
+// this repository and on the oldest Node that package.json promises.
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+
+process.chdir(`${import.meta.dirname}/..`);
+
+const repository = process.cwd();
+const manifest = JSON.parse(readFileSync("package.json", "utf8"));
+const project = mkdtempSync(join(tmpdir(), "kitaru-pack-"));
+
+const example = `
+import { checkpoint, flow } from "kitaru";
+import * as local from "kitaru/local";
+import * as testing from "kitaru/testing";
+
+const square = checkpoint("square", async (n: number) => n * n);
+
+const sumOfSquares = flow("sum_of_squares", async ({ upTo }: { upTo: number }) => {
+  let sum = 0;
+  for (let n = 1; n <= upTo; n += 1) sum += await square(n);
+  return sum;
+});
+
+if (Object.keys(local).length === 0 || Object.keys(testing).length === 0) throw new Error("empty");
+const handle = sumOfSquares.run({ upTo: 4 });
+const sum: number = await handle.result();
+console.log(sum);
+`;
+
+try {
+  install();
+  typecheck();
+  runOn("node", process.execPath);
+  const oldest = oldestNode(manifest.engines.node.replace(">=", ""));
+  if (oldest) runOn("node", oldest);
+} finally {
+  rmSync(project, { recursive: true, force: true });
+}
+
+function install() {
+  const packed = exec("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", project]);
+  const [{ filename, files, size }] = JSON.parse(packed);
+  const strays = files.filter(({ path }) => /\.test\.|\.test-d\.|fixtures\/|^\.env/.test(path));
+  if (strays.length > 0) throw new Error(`packed by mistake: ${strays.map((f) => f.path)}`);
+  console.log(`note: ${files.length} files, ${Math.ceil(size / 1024)} KiB packed`);
+
+  write("package.json", JSON.stringify({ name: "example", private: true, type: "module" }));
+  const options = ["--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund"];
+  exec("npm", ["install", ...options, join(project, filename)], { cwd: project });
+}
+
+function typecheck() {
+  write("example.ts", example);
+  for (const module of [
+    { module: "nodenext", moduleResolution: "nodenext" },
+    { module: "esnext", moduleResolution: "bundler" },
+  ]) {
+    const compilerOptions = {
+      ...module,
+      target: "es2023",
+      lib: ["es2024", "esnext.disposable"],
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      noEmit: true,
+      types: ["node"],
+      typeRoots: [join(repository, "node_modules/@types")],
+    };
+    write("tsconfig.json", JSON.stringify({ compilerOptions, files: ["example.ts"] }));
+    exec(join(repository, "node_modules/.bin/tsc"), ["-p", project], { cwd: project });
+  }
+}
+
+/** A flow with a checkpoint, to its result; every export; and the program's version. */
+function runOn(name, node) {
+  rmSync(join(project, ".kitaru"), { recursive: true, force: true });
+  const version = exec(node, ["--version"]).trim();
+  const printed = exec(node, ["example.ts"], { cwd: project }).trim();
+  if (printed !== "30") throw new Error(`${name} ${version} printed ${printed}, not 30`);
+
+  const cli = join(project, "node_modules/kitaru", manifest.bin.kitaru);
+  const said = exec(node, [cli, "--version"], { cwd: project }).trim();
+  if (!said.includes(manifest.version)) throw new Error(`kitaru --version printed ${said}`);
+  console.log(`note: runs on ${name} ${version}`);
+}
+
+/**
+ * The oldest supported Node, from the package registry, kept between runs. Undefined, with the
+ * reason printed, where it cannot be had.
+ */
+function oldestNode(version) {
+  const prefix = process.platform === "darwin" && process.arch === "arm64" ? "node-bin" : "node";
+  const name = `${prefix}-${process.platform}-${process.arch}`;
+  const folder = resolve(`node_modules/.cache/kitaru/node-${version}`);
+  const node = join(folder, "node_modules", name, "bin/node");
+  if (existsSync(node)) return node;
+  try {
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, "package.json"), JSON.stringify({ private: true }));
+    exec("npm", ["install", "--ignore-scripts", "--no-audit", `${name}@${version}`], {
+      cwd: folder,
+    });
+    return node;
+  } catch {
+    console.log(`skipped: Node ${version}, because ${name}@${version} could not be installed`);
+    return undefined;
+  }
+}
+
+function write(file, text) {
+  writeFileSync(join(project, file), text);
+}
+
+function exec(program, args, options) {
+  try {
+    return execFileSync(program, args, { encoding: "utf8", stdio: "pipe", ...options });
+  } catch (error) {
+    console.error(
+      `${program} ${args.join(" ")} failed:\n${error.stdout ?? ""}${error.stderr ?? ""}`,
+    );
+    throw error;
+  }
+}
