@@ -93,10 +93,10 @@ class MemoryRecords implements RecordStore {
   }
 
   put(record: RecordDraft, expect: Expectation): Promise<PutResult> {
-    const draft = structuredClone(record);
-    return withHooks(this.#options, { verb: "put", key: keyOf(draft), draft }, () => {
-      if ((this.#find(draft)?.record.version ?? "absent") !== expect) return { ok: false };
-      return { ok: true, version: this.#store(draft) };
+    const operation = { verb: "put", key: keyOf(record), draft: record } as const;
+    return withHooks<RecordOperation, PutResult>(this.#options, operation, () => {
+      if ((this.#find(record)?.record.version ?? "absent") !== expect) return { ok: false };
+      return { ok: true, version: this.#store(record) };
     });
   }
 
@@ -135,7 +135,8 @@ class MemoryRecords implements RecordStore {
     this.#version += 1;
     const version = String(this.#version);
     const record = { ...keyOf(draft), body: draft.body, version };
-    this.#partition(draft.partition).set(draft.sort, { record, indexes: draft.indexes });
+    const indexes = structuredClone(draft.indexes);
+    this.#partition(draft.partition).set(draft.sort, { record, indexes });
     return version;
   }
 

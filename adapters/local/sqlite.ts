@@ -123,17 +123,15 @@ function inspect(database: DatabaseSync): Facts {
 }
 
 /**
- * Loads synchronously, so that nothing else can warn meanwhile: Node 22 and 24 announce `node:sqlite` as
- * experimental on stderr, in the middle of a flow's own output.
+ * Silent: Node 22 and 24 announce `node:sqlite` as experimental on stderr, in the middle of a flow's own output.
+ * Loading is synchronous, so nothing else can warn meanwhile.
  */
 function loadSqlite(): typeof import("node:sqlite") {
-  const emitWarning = process.emitWarning;
-  process.emitWarning = (warning: string | Error, ...rest: unknown[]): void => {
-    if (rest[0] !== "ExperimentalWarning") Reflect.apply(emitWarning, process, [warning, ...rest]);
-  };
+  const emitWarning = Object.getOwnPropertyDescriptor(process, "emitWarning") ?? {};
+  process.emitWarning = () => {};
   try {
     return process.getBuiltinModule("node:sqlite");
   } finally {
-    process.emitWarning = emitWarning;
+    Object.defineProperty(process, "emitWarning", emitWarning);
   }
 }

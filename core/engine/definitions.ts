@@ -44,6 +44,8 @@ export interface FlowDefinition {
   readonly timeoutMs?: number;
   readonly stack?: string;
   readonly cache?: CacheSetting;
+  /** Path of the module that defines it, as far as known. */
+  readonly source?: string;
 }
 
 type Definition = CheckpointDefinition | WaitDefinition | FlowDefinition;

@@ -272,7 +272,7 @@ async function checkedAnswer(
   }
   if (open?.t === "waiting") {
     const checked =
-      open.gate === true ? gateAnswer(value) : open.schema === undefined ? undefined : await validateJson(open.schema as object, value);
+      open.gate === true ? gateAnswer(value) : open.schema === undefined ? undefined : await validateJson(open.schema as Record<string, unknown>, value);
     if (checked?.ok === false) throw invalidAnswer(situation.id, target, checked.issues);
     if (open.gate === true) return { ...base, ...(await valueFields(context, target, undefined)) };
   }

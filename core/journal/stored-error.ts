@@ -16,21 +16,28 @@ export interface StoredError {
   readonly thrown?: string;
 }
 
-/** Longest message kept, in UTF-16 code units. */
-export const longestMessage: number = 64 * 1024;
-/** Longest stack kept, in UTF-16 code units. */
-export const longestStack: number = 4 * 1024;
-/** Longest text of the fields of one error, or of a thrown value; more than that does not fit every store's record. */
-export const longestFields: number = 64 * 1024;
+/** Most UTF-16 code units that are kept of the parts of an error. */
+export interface ErrorLimits {
+  readonly message: number;
+  readonly stack: number;
+  /** Text of the fields, or of a thrown value. */
+  readonly fields: number;
+}
+
+/** Limits of an error itself. With {@link causeLimits} for its causes it fits a record of every store. */
+export const errorLimits: ErrorLimits = { message: 64 * 1024, stack: 4 * 1024, fields: 64 * 1024 };
+/** Limits of each cause below an error. */
+export const causeLimits: ErrorLimits = { message: 8 * 1024, stack: 4 * 1024, fields: 8 * 1024 };
 /** Causes kept below an error. */
 export const mostCauses = 8;
 
+const longestName = 200;
 const thrownName = "thrown";
 
 /** Take what is kept of anything thrown. Never throws; what cannot be stored or is too long is dropped. */
 export function storeError(thrown: unknown): StoredError {
   try {
-    return store(thrown, new Set());
+    return store(thrown, new Set(), errorLimits);
   } catch {
     return { name: "Error", message: "The error that was thrown could not be read." };
   }
@@ -79,26 +86,26 @@ interface Fields {
   readonly errors?: readonly unknown[];
 }
 
-function store(thrown: unknown, seen: Set<unknown>): StoredError {
+function store(thrown: unknown, seen: Set<unknown>, limits: ErrorLimits): StoredError {
   seen.add(thrown);
-  if (!isError(thrown)) return storeThrown(thrown);
+  if (!isError(thrown)) return storeThrown(thrown, limits);
   const { name, message, stack, cause, errors, fields } = errorParts(thrown);
   const { code, ...rest } = fields;
   const kept = typeof code === "string" ? rest : fields;
-  const text = fieldsText({ fields: kept, ...(errors === undefined ? {} : { errors }) });
+  const text = fieldsText({ fields: kept, ...(errors === undefined ? {} : { errors }) }, limits);
   const below = cause.filter((value) => !seen.has(value) && seen.size <= mostCauses);
   return {
-    name,
-    message: shortened(message, longestMessage),
-    ...(typeof code === "string" ? { code } : {}),
-    ...(stack === undefined ? {} : { stack: shortened(stack, longestStack) }),
+    name: shortened(name, longestName),
+    message: shortened(message, limits.message),
+    ...(typeof code === "string" ? { code: shortened(code, longestName) } : {}),
+    ...(stack === undefined ? {} : { stack: shortened(stack, limits.stack) }),
     ...(text === undefined ? {} : { fields: text }),
-    ...(below.length === 0 ? {} : { cause: store(below[0], seen) }),
+    ...(below.length === 0 ? {} : { cause: store(below[0], seen, causeLimits) }),
   };
 }
 
-function storeThrown(thrown: unknown): StoredError {
-  const text = textOf(thrown);
+function storeThrown(thrown: unknown, limits: ErrorLimits): StoredError {
+  const text = textOf(thrown, limits);
   const message = shortened(preview(thrown), 200);
   return { name: thrownName, message, ...(text === undefined ? {} : { thrown: text }) };
 }
@@ -113,27 +120,29 @@ function preview(thrown: unknown): string {
 }
 
 /** The text of the fields; when it is too long, of the fields that fit, in their order. */
-function fieldsText(fields: Fields): string | undefined {
-  if (fields.errors === undefined && Object.keys(fields.fields).length === 0) return undefined;
-  return textOf(fields) ?? textOf({ fields: fittingFields(fields.fields) });
+function fieldsText(all: Fields, limits: ErrorLimits): string | undefined {
+  if (all.errors === undefined && Object.keys(all.fields).length === 0) return undefined;
+  return textOf(all, limits) ?? textOf({ fields: fittingFields(all.fields, limits) }, limits);
 }
 
-function fittingFields(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const kept: Record<string, unknown> = {};
-  let left = longestFields - 1024; // leaves room for the keys and brackets around the values
-  for (const [key, value] of Object.entries(fields)) {
-    const length = key.length + (textOf(value)?.length ?? longestFields);
-    if (length > left) continue;
-    left -= length;
-    Object.defineProperty(kept, key, { value, enumerable: true });
-  }
-  return kept;
+function fittingFields(
+  fields: Readonly<Record<string, unknown>>,
+  limits: ErrorLimits,
+): Readonly<Record<string, unknown>> {
+  let left = limits.fields - 1024; // leaves room for what devalue puts around the values
+  const fitting = Object.entries(fields).filter(([key, value]) => {
+    const length = 2 * key.length + (textOf(value, limits)?.length ?? limits.fields);
+    const fits = length <= left;
+    if (fits) left -= length;
+    return fits;
+  });
+  return Object.fromEntries(fitting);
 }
 
-function textOf(value: unknown): string | undefined {
+function textOf(value: unknown, limits: ErrorLimits): string | undefined {
   try {
     const text = encodeRich(value);
-    return text.length > longestFields ? undefined : text;
+    return text.length > limits.fields ? undefined : text;
   } catch {
     return undefined;
   }

@@ -127,7 +127,9 @@ describe("Bedrock", () => {
 });
 
 test("Bedrock takes AWS' own chain from that package", async () => {
-  const chain = vi.fn(() => () => Promise.resolve({ accessKeyId: "i", secretAccessKey: "s" }));
+  const chain = vi.fn<() => () => Promise<object>>(
+    () => () => Promise.resolve({ accessKeyId: "i", secretAccessKey: "s" }),
+  );
   vi.doMock(awsChainPackage, () => ({ fromNodeProviderChain: chain }));
   const opened = await findProvider("bedrock")?.open({ model: "m", values: { AWS_REGION: "r" } });
   vi.doUnmock(awsChainPackage);

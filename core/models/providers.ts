@@ -18,7 +18,7 @@ export interface Provider {
   readonly label: string;
   /** Package that speaks the provider's protocol; absent for the built-in offline provider. */
   readonly package?: string;
-  /** Where the provider documents its keys and model names. */
+  /** Where the provider lists its models; the built-in one's only model. */
   readonly docs: string;
   /** Alternatives; every name of one of them is needed. Empty: no credentials. */
   readonly keys: readonly (readonly string[])[];
@@ -125,7 +125,7 @@ export const providers: readonly Provider[] = [
   {
     prefix: "offline",
     label: "the built-in extractor, which needs no network and no key",
-    docs: "docs/llm.md",
+    docs: "offline/extract",
     keys: [],
     open: () =>
       Promise.reject(new KitaruBackendError("The offline provider is built in and never opened.")),

@@ -11,10 +11,10 @@ import { toPlain } from "./plain.ts";
 import type { JsonSchema } from "./structured.ts";
 
 /** Most times a model is asked in one llm call that has tools, unless the call says otherwise. */
-export const defaultMaxSteps = 20;
+const defaultMaxSteps = 20;
 
 /** More tries after a rate limit or a failure of the provider, unless the call says otherwise. */
-export const defaultRetries = 2;
+const defaultRetries = 2;
 
 /** One question for the AI SDK. */
 export interface SdkQuestion {

@@ -62,6 +62,10 @@ export interface OrchestratorHost {
   park(params: ParkParams): Promise<boolean>;
   /** Run one isolated attempt and store its outcome. */
   task(ref: TaskRef, options?: { readonly signal?: AbortSignal }): Promise<void>;
+  /** Store that an isolated attempt died without an outcome. */
+  crashed(ref: TaskRef, why: string): Promise<void>;
+  /** Tell those who wait for the execution in this process that its driver gave up. */
+  failed(executionId: string, error: unknown): void;
   /** Restart or wake what is overdue; returns how many executions were touched. */
   sweep(): Promise<number>;
   /** Whether this program defines the flow. */

@@ -1,8 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
+import { scriptedModel } from "../../testing/models.ts";
 import { hasCode } from "../errors.ts";
 import type { LlmCall, LlmRunContext } from "../models/types.ts";
-import { createLlm } from "./llm.ts";
+import { durableModel } from "./durable-model.ts";
+import { createLlm, llm as boundLlm } from "./llm.ts";
 import type { Llm, LlmOptions } from "./llm.ts";
 
 const context: LlmRunContext = {
@@ -103,4 +105,12 @@ test("as() describes an override", () => {
   });
   expect(() => llm.as("no name", 1)).toThrow(/the name "no name" does not fit/);
   expect(() => llm.as(JSON.parse("null"), 1)).toThrow(/the name null/);
+});
+
+test("outside a flow llm() and durableModel() say where they belong", async () => {
+  const misplaced = expect.objectContaining({ code: "context" }) as Error;
+  await expect(boundLlm("Hi")).rejects.toThrow(misplaced);
+  await expect(durableModel(scriptedModel(["x"])).doGenerate({ prompt: [] })).rejects.toThrow(
+    context,
+  );
 });

@@ -1,10 +1,11 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { KitaruUsageError } from "../errors.ts";
-import { generate } from "../models/generate.ts";
 import { identityOf } from "../models/identity.ts";
 import { checkRequest, toMessages } from "../models/request.ts";
 import type { LlmMessage, LlmRequest, LlmTools } from "../models/request.ts";
 import type { LlmCall } from "../models/types.ts";
+import type { Override } from "./override.ts";
+import { recordLlm } from "./scope.ts";
 
 /** Options of {@link Llm}. */
 export interface LlmOptions {
@@ -35,10 +36,8 @@ export interface LlmSchemaOptions<S extends StandardSchemaV1> extends LlmOptions
 }
 
 /** A value to put in place of what an llm call recorded, in a replay. */
-export interface LlmOverride {
-  readonly kind: "override";
+export interface LlmOverride extends Override {
   readonly target: `llm.${string}`;
-  readonly output: unknown;
 }
 
 /** The `llm` primitive. */
@@ -72,21 +71,24 @@ const optionNames = new Set([
 ]);
 
 /** Make the primitive over the function that records calls. */
-export function createLlm(recordLlm: RecordLlm): Llm {
-  function llm(prompt: string | readonly LlmMessage[], options?: LlmOptions): Promise<string>;
-  function llm<S extends StandardSchemaV1>(
+export function createLlm(record: RecordLlm): Llm {
+  function ask(prompt: string | readonly LlmMessage[], options?: LlmOptions): Promise<string>;
+  function ask<S extends StandardSchemaV1>(
     prompt: string | readonly LlmMessage[],
     options: LlmSchemaOptions<S>,
   ): Promise<StandardSchemaV1.InferOutput<S>>;
   // Async, so that a usage error rejects like every other failure; the call is still asked at once.
-  async function llm(
+  async function ask(
     prompt: string | readonly LlmMessage[],
     options: LlmOptions & { readonly schema?: StandardSchemaV1 } = {},
   ): Promise<unknown> {
-    return await recordLlm(toCall(prompt, options));
+    return await record(toCall(prompt, options));
   }
-  return Object.assign(llm, { as: overrideOf });
+  return Object.assign(ask, { as: overrideOf });
 }
+
+/** Ask a model: text, or with `schema` a value of that form. Recorded, so a re-run reads the answer and pays nothing. */
+export const llm: Llm = createLlm(recordLlm);
 
 function toCall(
   prompt: string | readonly LlmMessage[],
@@ -99,7 +101,11 @@ function toCall(
   return {
     name,
     identity: identityOf(request),
-    run: (context) => generate(request, context),
+    // Loaded when a model is first asked: a program that only waits need not read it.
+    run: async (context) => {
+      const { generate } = await import("../models/generate.ts");
+      return await generate(request, context);
+    },
   };
 }
 

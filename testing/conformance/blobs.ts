@@ -129,7 +129,7 @@ const listing: Clauses<BlobStore> = {
     await fill(store, prefix, names);
     for (let limit = 1; limit <= names.length + 1; limit += 1) {
       const keys = await keysUnder(store, prefix, limit);
-      expect(keys, `limit ${limit}`).toEqual(names.map((name) => prefix + name));
+      expect(keys).toEqual(names.map((name) => prefix + name));
     }
   },
 

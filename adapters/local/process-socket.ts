@@ -1,0 +1,100 @@
+import { mkdir, unlink } from "node:fs/promises";
+import { type Server, type Socket, connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** Longest path a Unix domain socket may have on every platform (macOS: 104 bytes with the terminator). */
+const longestSocketPath = 100;
+/** A process that does not answer in this time is taken for alive. */
+const answerMs = 500;
+
+/**
+ * A process' doorbell: others ring it with an execution id. Nobody there means the process is gone, which the
+ * operating system knows at once, so a crash need not be waited out.
+ */
+export class ProcessSocket {
+  readonly #folder: string;
+  readonly #ring: (executionId: string) => boolean;
+  #server: Server | undefined;
+  #token: string | undefined;
+
+  constructor(folder: string, ring: (executionId: string) => boolean) {
+    this.#folder = folder;
+    this.#ring = ring;
+  }
+
+  /** Name of this process towards others; its socket listens once this has resolved. */
+  get token(): string | undefined {
+    return this.#token;
+  }
+
+  async listen(): Promise<string> {
+    const path = await socketPath(this.#folder);
+    const server = createServer((socket) => this.#serve(socket));
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(path, resolve);
+    });
+    server.unref();
+    this.#server = server;
+    this.#token = `${process.pid}@${path}`;
+    return this.#token;
+  }
+
+  close(): void {
+    this.#server?.close();
+    this.#server = undefined;
+  }
+
+  #serve(socket: Socket): void {
+    socket.unref();
+    socket.setEncoding("utf8");
+    socket.on("error", () => socket.destroy()); // the other side went away
+    let text = "";
+    socket.on("data", (part: string) => {
+      text += part;
+      const end = text.indexOf("\n");
+      if (end !== -1) socket.end(this.#ring(text.slice(0, end)) ? "1" : "0");
+    });
+  }
+}
+
+/** What ringing another process' doorbell told. */
+export type Answer = "heard" | "unknown execution" | "gone" | "no answer";
+
+/** Ring the process named by `token`; an empty id only asks whether it is there. */
+export function ring(token: string, executionId: string): Promise<Answer> {
+  const path = token.slice(token.indexOf("@") + 1);
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    const done = (answer: Answer): void => {
+      resolve(answer);
+      socket.destroy();
+    };
+    socket.setEncoding("utf8");
+    socket.setTimeout(answerMs, () => done("no answer"));
+    socket.on("connect", () => socket.write(`${executionId}\n`));
+    socket.on("data", (reply: string) => done(reply.startsWith("1") ? "heard" : "unknown execution"));
+    socket.on("end", () => done("no answer"));
+    socket.on("error", (error: NodeJS.ErrnoException) => {
+      const isGone = error.code === "ENOENT" || error.code === "ECONNREFUSED";
+      if (isGone && error.code === "ECONNREFUSED") void unlink(path).catch(() => undefined);
+      done(isGone ? "gone" : "no answer");
+    });
+  });
+}
+
+/** Whether `token` was made by a {@link ProcessSocket}. */
+export function isProcessToken(token: string): boolean {
+  return /^\d+@/.test(token);
+}
+
+async function socketPath(folder: string): Promise<string> {
+  const name = `${process.pid}-${Math.random().toString(36).slice(2, 8)}`;
+  if (process.platform === "win32") return `\\\\.\\pipe\\kitaru-${name}`;
+  const inside = join(folder, "run");
+  const path = join(inside, `${name}.sock`);
+  if (Buffer.byteLength(path) > longestSocketPath) return join(tmpdir(), `kitaru-${name}.sock`);
+  await mkdir(inside, { recursive: true });
+  return path;
+}

@@ -1,0 +1,33 @@
+/** Counts modules being loaded only for what they define. */
+let loading = 0;
+
+/** Whether modules are being loaded only for their definitions: `run()` then starts nothing. */
+export function isLoadingModules(): boolean {
+  return loading > 0;
+}
+
+/**
+ * Import a module for what it defines. A script that starts a flow when it is imported starts nothing, and is not waited
+ * for beyond the definition of `until`.
+ */
+export async function loadDefinitions(
+  importModule: () => Promise<unknown>,
+  until: () => boolean,
+): Promise<void> {
+  loading++;
+  try {
+    const imported = importModule();
+    let done = false;
+    const settled = imported.finally(() => {
+      done = true;
+    });
+    settled.catch(() => undefined);
+    while (!done && !until()) await new Promise((resolve) => setTimeout(resolve, 2));
+    if (!until()) await settled;
+  } finally {
+    loading--;
+  }
+}
+
+/** A promise that stays pending: what an inert run resolves to. */
+export const never: Promise<never> = new Promise(() => undefined);

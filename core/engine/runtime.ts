@@ -1,0 +1,115 @@
+import type { Head } from "../journal/head.ts";
+import { headKey, isEnd, readHead } from "../journal/head.ts";
+import type { ModelRegistry } from "../models/types.ts";
+import type { Backend } from "../ports/backend.ts";
+import type { OrchestratorHost } from "../ports/orchestrator.ts";
+import { advance, parkExecution } from "./advance.ts";
+import { type EngineContext, engineContext } from "./context.ts";
+import { type Registry, registry as programRegistry } from "./definitions.ts";
+import { sweep } from "./sweep.ts";
+import { recordCrash, runTask } from "./task.ts";
+
+interface RuntimeParams {
+  /** Name of the stack. */
+  readonly stack: string;
+  readonly backend: Backend;
+  readonly models?: ModelRegistry;
+  readonly registry?: Registry;
+  readonly random?: () => number;
+}
+
+/** How an execution ended in, or was given up by, this process. */
+type Settled = { readonly head: Head } | { readonly error: unknown };
+
+const shortestPollMs = 20;
+const longestPollMs = 1000;
+
+/** One opened stack: the engine bound to its backend. */
+export class Runtime {
+  readonly stack: string;
+  readonly backend: Backend;
+  readonly context: EngineContext;
+  /** The runtime as an orchestrator or a cloud entrypoint calls it. */
+  readonly host: OrchestratorHost;
+  readonly #watchers = new Map<string, Set<(settled: Settled) => void>>();
+
+  constructor(params: RuntimeParams) {
+    this.stack = params.stack;
+    this.backend = params.backend;
+    this.context = engineContext({ registry: programRegistry, ...params });
+    this.context.observers.add({
+      ended: ({ executionId, head }) => this.#tell(executionId, { head }),
+    });
+    this.host = hostOf(this.context, (id, error) => this.#tell(id, { error }));
+    params.backend.orchestrator.attach?.(this.host);
+  }
+
+  /**
+   * Resolve to the head of an execution once it has ended, wherever it runs.
+   * Rejects when this process drove it and had to give up. Undefined after `timeoutMs`.
+   */
+  async ended(executionId: string, timeoutMs?: number): Promise<Head | undefined> {
+    const { clock } = this.context;
+    const deadline = timeoutMs === undefined ? Infinity : clock.now() + timeoutMs;
+    let settled: Settled | undefined;
+    let wake: (() => void) | undefined;
+    const stop = this.#watch(executionId, (found) => {
+      settled = found;
+      wake?.();
+    });
+    try {
+      for (let pollMs = shortestPollMs; ; pollMs = Math.min(longestPollMs, pollMs * 2)) {
+        if (settled !== undefined) return headOf(settled);
+        if (clock.now() >= deadline) return undefined;
+        await new Promise<void>((resolve) => {
+          const cancel = clock.schedule(Math.min(pollMs, deadline - clock.now()), resolve);
+          wake = () => {
+            cancel();
+            resolve();
+          };
+        });
+        wake = undefined;
+        if (settled !== undefined) return headOf(settled);
+        const record = await this.backend.records.get(headKey(executionId));
+        if (record !== undefined && isEnd(readHead(record).view.status)) return readHead(record);
+      }
+    } finally {
+      stop();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.backend.orchestrator.close?.();
+    await this.backend.close?.();
+  }
+
+  #watch(executionId: string, tell: (settled: Settled) => void): () => void {
+    const watchers = this.#watchers.get(executionId) ?? new Set();
+    this.#watchers.set(executionId, watchers.add(tell));
+    return () => {
+      watchers.delete(tell);
+      if (watchers.size === 0) this.#watchers.delete(executionId);
+    };
+  }
+
+  #tell(executionId: string, settled: Settled): void {
+    for (const tell of this.#watchers.get(executionId) ?? []) tell(settled);
+  }
+}
+
+function headOf(settled: Settled): Head {
+  if ("error" in settled) throw settled.error;
+  return settled.head;
+}
+
+function hostOf(context: EngineContext, failed: OrchestratorHost["failed"]): OrchestratorHost {
+  return {
+    advance: (params) => advance(context, params),
+    park: (params) => parkExecution(context, params),
+    task: (ref, options) => runTask(context, ref, options?.signal),
+    crashed: (ref, why) => recordCrash(context, ref, why),
+    sweep: () => sweep(context),
+    knows: (flow) => context.registry.flow(flow) !== undefined,
+    failed,
+  };
+}

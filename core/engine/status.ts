@@ -1,0 +1,32 @@
+import { KitaruStateError } from "../errors.ts";
+import { type ExecutionStatus, isEnd, readHead } from "../journal/head.ts";
+import type { LoadedExecution } from "../journal/journal.ts";
+import type { EngineContext } from "./context.ts";
+import { load } from "./session.ts";
+
+/** Status of an execution, from its journal. Throws a state error (`not_found`) when there is none. */
+export async function readStatus(context: EngineContext, id: string): Promise<ExecutionStatus> {
+  return statusOf(await load(context, id), id, context.clock.now());
+}
+
+/** Status as the journal and the head say it together. */
+export function statusOf(execution: LoadedExecution, id: string, now: number): ExecutionStatus {
+  const { head, journal } = execution;
+  if (head === undefined)
+    throw new KitaruStateError(
+      `There is no execution "${id}" on this stack. \`kitaru executions list\` shows what there is.`,
+      { code: "not_found" },
+    );
+  const { state } = journal;
+  if (state.ended !== undefined) return state.ended.status;
+  if (state.started === undefined) return "queued";
+  const { view } = readHead(head);
+  const isAtRest = view.epoch >= state.epoch && !isEnd(view.status);
+  return isAtRest ? view.status : runningOrWaiting(execution, now);
+}
+
+/** Between advances, an execution whose every open call awaits the outside world is waiting. */
+function runningOrWaiting({ journal }: LoadedExecution, now: number): ExecutionStatus {
+  const claimed = journal.state.lastAdvance;
+  return claimed !== undefined && now < claimed.until ? "running" : "queued";
+}

@@ -1,0 +1,37 @@
+export { configure, type ConfigureOptions } from "./stacks.ts";
+export { defineConfig, type KitaruConfig, type StackContext, type StackDefinition } from "./config.ts";
+export {
+  type ErrorCode,
+  KitaruBackendError,
+  KitaruCancelledError,
+  KitaruContextError,
+  KitaruDivergenceError,
+  KitaruError,
+  KitaruExecutionError,
+  KitaruSerializationError,
+  KitaruStateError,
+  KitaruTimeoutError,
+  KitaruUsageError,
+  KitaruWaitValidationError,
+  NonRetryableError,
+  RetryAfterError,
+  hasCode,
+  isKitaruError,
+} from "./errors.ts";
+export { load, log, save, type ArtifactType } from "./primitives/artifact.ts";
+export {
+  checkpoint,
+  type Checkpoint,
+  type CheckpointOptions,
+  type MapOptions,
+  type RetryOptions,
+} from "./primitives/checkpoint.ts";
+export { now, random, uuid } from "./primitives/deterministic.ts";
+export { flow, type Flow, type FlowOptions } from "./primitives/flow.ts";
+export type { FlowHandle, RunOptions } from "./primitives/handle.ts";
+export type { Override } from "./primitives/override.ts";
+export { checkpointContext } from "./primitives/scope.ts";
+export { sleep } from "./primitives/sleep.ts";
+export { wait, type AnswerOptions, type Wait, type WaitCallOptions, type WaitOptions } from "./primitives/wait.ts";
+export type { Duration } from "./duration.ts";
+export type { ExecutionStatus } from "./journal/head.ts";

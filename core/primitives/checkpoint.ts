@@ -1,0 +1,164 @@
+import type { Storable } from "../codec.ts";
+import { type Duration, parseDuration } from "../duration.ts";
+import {
+  type CacheSetting,
+  type CheckpointDefinition,
+  checkName,
+  registry,
+} from "../engine/definitions.ts";
+import { type RetryPolicy, neverRetry } from "../engine/retry.ts";
+import { flowScope } from "../engine/scope.ts";
+import { KitaruUsageError } from "../errors.ts";
+import { mapConcurrently } from "./map.ts";
+import type { Override } from "./override.ts";
+
+/** How often and when a failed attempt is followed by another. */
+export interface RetryOptions {
+  /** Tries after the first. */
+  readonly attempts: number;
+  /** Delay before the second try. @default "1s" */
+  readonly initialDelay?: Duration;
+  /** Each delay is this many times the one before. @default 2 */
+  readonly factor?: number;
+  /** @default "60s" */
+  readonly maxDelay?: Duration;
+  /** Draw each delay evenly between 0 and its full length. @default true */
+  readonly jitter?: boolean;
+  /** Whether an error is worth another try. @default every error is */
+  readonly retryIf?: (error: unknown) => boolean;
+}
+
+/** Options of {@link checkpoint}. */
+export interface CheckpointOptions {
+  /** Tries after the first, or a policy. @default 0 */
+  readonly retries?: number | RetryOptions;
+  /** Longest time of one attempt; then its signal aborts and the attempt has failed with code `timeout`. */
+  readonly timeout?: Duration;
+  /** `isolated` runs in an invocation of its own (locally: a child process). @default "inline" */
+  readonly runtime?: "inline" | "isolated";
+  /** Free label for people; `llm_call` and `tool_call` are known. */
+  readonly type?: string;
+  /** Reuse an outcome of the same code and input from another execution. @default false */
+  readonly cache?: boolean | { readonly ttl: Duration };
+  /** @default "at-least-once" */
+  readonly semantics?: "at-least-once" | "at-most-once";
+}
+
+/** Options of {@link Checkpoint.map}. */
+export interface MapOptions {
+  /** Most calls open at a time. @default no limit */
+  readonly concurrency?: number;
+}
+
+/** A recorded unit of work; call it in a flow body. */
+export interface Checkpoint<A extends readonly unknown[], R> {
+  (...args: A): Promise<R>;
+  readonly name: string;
+  /** The plain function, for unit tests. */
+  readonly fn: (...args: A) => R | Promise<R>;
+  /** Call it for each item. The first failure rejects once what runs has ended; nothing more is started. */
+  map(items: Iterable<A[0]>, options?: MapOptions & { readonly settle?: false }): Promise<R[]>;
+  /** Call it for each item and report every outcome. */
+  map(items: Iterable<A[0]>, options: MapOptions & { readonly settle: true }): Promise<PromiseSettledResult<R>[]>;
+  /** Stand-in for the results of all calls of this checkpoint in a replay. */
+  as(output: R): Override;
+  /** One call of this checkpoint, by its number. */
+  at(index: number): { as(output: R): Override };
+}
+
+/** A function whose result can be stored. */
+type Work<A extends readonly unknown[], R> = (...args: A) => R & (Awaited<R> extends Storable<Awaited<R>> ? unknown : Storable<Awaited<R>>);
+
+/**
+ * Define a recorded unit of work. Its arguments and result must be storable.
+ * @param name unique in the program: a letter, then up to 79 letters, digits, `_` or `-`
+ */
+export function checkpoint<A extends readonly unknown[], R>(
+  name: string,
+  fn: Work<A, R>,
+): Checkpoint<A, Awaited<R>>;
+export function checkpoint<A extends readonly unknown[], R>(
+  name: string,
+  options: CheckpointOptions,
+  fn: Work<A, R>,
+): Checkpoint<A, Awaited<R>>;
+export function checkpoint(
+  name: string,
+  ...rest: [AnyWork] | [CheckpointOptions, AnyWork]
+): Checkpoint<never[], unknown> {
+  checkName("checkpoint()", name);
+  const [options, fn] = rest.length === 1 ? [{}, rest[0]] : rest;
+  if (typeof fn !== "function")
+    throw new KitaruUsageError(`checkpoint "${name}": the last argument must be the function to run.`);
+  const definition = define(name, options, fn);
+  registry.add(definition);
+
+  const call = async (...args: readonly unknown[]): Promise<unknown> =>
+    flowScope(`checkpoint "${name}"`).ask({ kind: "checkpoint", definition, args });
+  const as = (target: string) => (output: unknown): Override => ({ kind: "override", target, output });
+  const handle = Object.assign(call, {
+    fn,
+    map: (items: Iterable<unknown>, mapOptions?: MapOptions & { settle?: boolean }) =>
+      mapConcurrently(items, (item) => call(item), mapOptions ?? {}),
+    as: as(`checkpoint.${name}`),
+    at: (index: number) => ({ as: as(`${name}:${index}`) }),
+  });
+  Object.defineProperty(handle, "name", { value: name });
+  return handle as unknown as Checkpoint<never[], unknown>;
+}
+
+type AnyWork = (...args: never[]) => unknown;
+
+function define(name: string, options: CheckpointOptions, fn: AnyWork): CheckpointDefinition {
+  const where = `checkpoint "${name}"`;
+  const { timeout, runtime = "inline", type, cache, semantics = "at-least-once" } = options;
+  if (runtime !== "inline" && runtime !== "isolated")
+    throw new KitaruUsageError(`${where}: unknown runtime "${String(runtime)}". Use "inline" or "isolated".`);
+  const retry = retryPolicy(options.retries, where);
+  if (semantics === "at-most-once" && retry.attempts > 0)
+    throw new KitaruUsageError(
+      `${where}: at-most-once and retries exclude each other. Leave out one of them, and retry in the flow where you know that nothing took effect.`,
+    );
+  return {
+    kind: "checkpoint",
+    name,
+    fn: fn as CheckpointDefinition["fn"],
+    retry,
+    runtime,
+    semantics,
+    ...(timeout === undefined ? {} : { timeoutMs: positive(parseDuration(timeout, `the timeout of ${where}`), `the timeout of ${where}`) }),
+    ...(type === undefined ? {} : { type }),
+    ...(cache === undefined ? {} : { cache: cacheSetting(cache, where) }),
+  };
+}
+
+/** Turn the option into a policy. */
+export function retryPolicy(retries: CheckpointOptions["retries"], where: string): RetryPolicy {
+  if (retries === undefined) return neverRetry;
+  const options: RetryOptions = typeof retries === "number" ? { attempts: retries } : retries;
+  const { attempts, initialDelay, factor = neverRetry.factor, maxDelay, jitter = true, retryIf } = options;
+  if (!Number.isInteger(attempts) || attempts < 0)
+    throw new KitaruUsageError(`${where}: retries must be a whole number of at least 0, not ${String(attempts)}.`);
+  if (!(factor >= 1) || !Number.isFinite(factor))
+    throw new KitaruUsageError(`${where}: the retry factor must be at least 1, not ${String(factor)}.`);
+  return {
+    attempts,
+    factor,
+    jitter,
+    initialDelayMs: initialDelay === undefined ? neverRetry.initialDelayMs : parseDuration(initialDelay, `initialDelay of ${where}`),
+    maxDelayMs: maxDelay === undefined ? neverRetry.maxDelayMs : parseDuration(maxDelay, `maxDelay of ${where}`),
+    ...(retryIf === undefined ? {} : { retryIf }),
+  };
+}
+
+/** Turn the option into a setting. */
+export function cacheSetting(cache: boolean | { readonly ttl: Duration }, where: string): CacheSetting {
+  return typeof cache === "boolean"
+    ? { enabled: cache }
+    : { enabled: true, ttlMs: parseDuration(cache.ttl, `the cache ttl of ${where}`) };
+}
+
+function positive(ms: number, what: string): number {
+  if (ms > 0) return ms;
+  throw new KitaruUsageError(`${what} must be longer than 0.`);
+}

@@ -1,0 +1,104 @@
+import type { Storable } from "../codec.ts";
+import { type Duration, parseDuration } from "../duration.ts";
+import { type FlowDefinition, checkName, registry } from "../engine/definitions.ts";
+import { flowScope } from "../engine/scope.ts";
+import { isLoadingModules } from "../engine/loading.ts";
+import { KitaruUsageError } from "../errors.ts";
+import type { SchemaInput, SchemaOutput, StandardSchema } from "../schema.ts";
+import { cacheSetting } from "./checkpoint.ts";
+import { type FlowHandle, type RunOptions, startRun } from "./handle.ts";
+import { definingModule } from "./source.ts";
+
+/** Options of {@link flow}. */
+export interface FlowOptions<S extends StandardSchema | undefined = undefined> {
+  /** Any Standard Schema; a start with an input that does not fit is refused. */
+  readonly input?: S;
+  /** Stack this flow runs on, unless a call says otherwise. */
+  readonly stack?: string;
+  /** How often a failed execution is retried by itself, from the call that failed. @default 0 */
+  readonly retries?: number;
+  /** Wall-clock limit of an execution from its start, waiting included. */
+  readonly timeout?: Duration;
+  /** Setting for checkpoints that have none of their own. @default false */
+  readonly cache?: boolean | { readonly ttl: Duration };
+}
+
+/** The durable function. */
+export interface Flow<In, Out> {
+  readonly name: string;
+  /** Start an execution in the background. Never throws: what is wrong rejects the handle's promises. */
+  run(...args: RunArgs<In>): FlowHandle<Out>;
+  /** Inside a flow: run as a durable child execution and return its result. */
+  call(...args: CallArgs<In>): Promise<Out>;
+}
+
+type RunArgs<In> = [In] extends [void]
+  ? [input?: undefined, options?: RunOptions]
+  : [input: In, options?: RunOptions];
+type CallArgs<In> = [In] extends [void] ? [input?: undefined] : [input: In];
+
+type Body<In, R> = (input: In) => R & (Awaited<R> extends Storable<Awaited<R>> ? unknown : Storable<Awaited<R>>);
+type Input<S, In> = S extends StandardSchema ? SchemaInput<S> : In;
+
+/**
+ * Define a durable function. Its body is ordinary async code that calls checkpoints, waits, sleeps, llm() and child flows.
+ * @param name unique in the program: a letter, then up to 79 letters, digits, `_` or `-`
+ */
+export function flow<R, In = void>(name: string, fn: Body<In, R>): Flow<In, Awaited<R>>;
+export function flow<R, S extends StandardSchema>(
+  name: string,
+  options: FlowOptions<S> & { readonly input: S },
+  fn: Body<SchemaOutput<S>, R>,
+): Flow<Input<S, unknown>, Awaited<R>>;
+export function flow<R, In = void>(
+  name: string,
+  options: FlowOptions & { readonly input?: undefined },
+  fn: Body<In, R>,
+): Flow<In, Awaited<R>>;
+export function flow(
+  name: string,
+  ...rest: [AnyBody] | [FlowOptions<StandardSchema | undefined>, AnyBody]
+): Flow<never, unknown> {
+  checkName("flow()", name);
+  const [options, fn] = rest.length === 1 ? [{}, rest[0]] : rest;
+  if (typeof fn !== "function")
+    throw new KitaruUsageError(`flow "${name}": the last argument must be the function to run.`);
+  const definition = define(name, options, fn);
+  registry.add(definition);
+
+  const refuse = (): never => {
+    throw new KitaruUsageError(
+      `Flow "${name}" was called like a function. Start it with ${name}.run(input) and await its .result(); inside another flow use ${name}.call(input).`,
+    );
+  };
+  const handle = Object.assign(refuse, {
+    definition,
+    run: (input?: unknown, runOptions?: RunOptions) =>
+      startRun({ definition, input, options: runOptions ?? {}, isInert: isLoadingModules() }),
+    call: async (input?: unknown) =>
+      flowScope(`${name}.call()`).ask({ kind: "flow", definition, input }),
+  });
+  Object.defineProperty(handle, "name", { value: name });
+  return handle as unknown as Flow<never, unknown>;
+}
+
+type AnyBody = (input: never) => unknown;
+
+function define(name: string, options: FlowOptions<StandardSchema | undefined>, fn: AnyBody): FlowDefinition {
+  const where = `flow "${name}"`;
+  const { input, stack, retries = 0, timeout, cache } = options;
+  if (!Number.isInteger(retries) || retries < 0)
+    throw new KitaruUsageError(`${where}: retries must be a whole number of at least 0, not ${String(retries)}.`);
+  const source = definingModule();
+  return {
+    kind: "flow",
+    name,
+    fn: fn as FlowDefinition["fn"],
+    retries,
+    ...(input === undefined ? {} : { input }),
+    ...(stack === undefined ? {} : { stack }),
+    ...(timeout === undefined ? {} : { timeoutMs: parseDuration(timeout, `the timeout of ${where}`) }),
+    ...(cache === undefined ? {} : { cache: cacheSetting(cache, where) }),
+    ...(source === undefined ? {} : { source }),
+  };
+}

@@ -1,0 +1,125 @@
+import { type Duration, parseDuration } from "../duration.ts";
+import type { FlowDefinition } from "../engine/definitions.ts";
+import { never } from "../engine/loading.ts";
+import type { Runtime } from "../engine/runtime.ts";
+import { signal } from "../engine/signal.ts";
+import { startExecution } from "../engine/start.ts";
+import { readStatus } from "../engine/status.ts";
+import { KitaruExecutionError, KitaruStateError, KitaruTimeoutError } from "../errors.ts";
+import { type ExecutionStatus, type Head, headKey, isEnd, readHead } from "../journal/head.ts";
+import { reviveError } from "../journal/stored-error.ts";
+import { activeRuntime } from "../stacks.ts";
+
+/** Options of {@link Flow.run}. */
+export interface RunOptions {
+  /** Makes the start idempotent: the same id and input give the existing execution. */
+  readonly id?: string;
+  /** Stack to run on. */
+  readonly stack?: string;
+}
+
+/** One execution, as the program that started it holds it. */
+export interface FlowHandle<T> {
+  readonly id: string;
+  /** Resolves once the execution is durable; rejects when it could not be started. */
+  readonly started: Promise<void>;
+  status(): Promise<ExecutionStatus>;
+  /**
+   * Wait for the end and return the result; throws what the flow threw.
+   * After `timeout` it throws a timeout error and stops waiting; the execution goes on.
+   */
+  result(options?: { readonly timeout?: Duration }): Promise<T>;
+  /** The result of an execution that has ended; throws a state error while it has not. */
+  get(): Promise<T>;
+  /** Ask the execution to end; `finally` blocks still run. Throws a state error when it has ended. */
+  cancel(): Promise<void>;
+}
+
+interface RunParams {
+  readonly definition: FlowDefinition;
+  readonly input: unknown;
+  readonly options: RunOptions;
+  /** Start nothing: the module is only being loaded for its definitions. */
+  readonly isInert: boolean;
+}
+
+/** Start an execution in the background. */
+export function startRun<T>({ definition, input, options, isInert }: RunParams): FlowHandle<T> {
+  const id = options.id ?? newExecutionId();
+  const runtime = isInert ? never : activeRuntime({ call: options.stack, flow: definition.stack });
+  const started = runtime.then(({ context, stack }) =>
+    startExecution(context, {
+      id,
+      flow: definition,
+      input,
+      stack,
+      ...(definition.source === undefined ? {} : { source: definition.source }),
+    }),
+  );
+  started.catch(() => undefined); // reported by every method of the handle
+  return new Handle<T>(id, runtime, started);
+}
+
+/** Hold an execution that exists. */
+export function handleOf<T>(id: string, runtime: Runtime): FlowHandle<T> {
+  return new Handle<T>(id, Promise.resolve(runtime), Promise.resolve());
+}
+
+class Handle<T> implements FlowHandle<T> {
+  readonly id: string;
+  readonly started: Promise<void>;
+  readonly #runtime: Promise<Runtime>;
+
+  constructor(id: string, runtime: Promise<Runtime>, started: Promise<unknown>) {
+    this.id = id;
+    this.#runtime = runtime;
+    this.started = started.then(() => undefined);
+    this.started.catch(() => undefined);
+  }
+
+  async status(): Promise<ExecutionStatus> {
+    await this.started;
+    return readStatus((await this.#runtime).context, this.id);
+  }
+
+  async result(options: { readonly timeout?: Duration } = {}): Promise<T> {
+    const timeoutMs =
+      options.timeout === undefined ? undefined : parseDuration(options.timeout, "the timeout of result()");
+    const runtime = await this.#runtime;
+    const ended = runtime.ended(this.id, timeoutMs);
+    ended.catch(() => undefined);
+    await this.started;
+    const head = await ended;
+    if (head !== undefined) return outcome(runtime, head);
+    throw new KitaruTimeoutError(
+      `Execution ${this.id} has not ended within ${timeoutMs ?? 0} ms (status: ${await this.status()}). It goes on; only the waiting stopped.`,
+    );
+  }
+
+  async get(): Promise<T> {
+    await this.started;
+    const runtime = await this.#runtime;
+    const record = await runtime.backend.records.get(headKey(this.id));
+    const head = record === undefined ? undefined : readHead(record);
+    if (head !== undefined && isEnd(head.view.status)) return outcome(runtime, head);
+    throw new KitaruStateError(`Execution ${this.id} is still running (status: ${await this.status()}).`);
+  }
+
+  async cancel(): Promise<void> {
+    await this.started;
+    await signal((await this.#runtime).context, this.id, { kind: "cancel" });
+  }
+}
+
+async function outcome<T>(runtime: Runtime, { facts, view }: Head): Promise<T> {
+  if (view.status === "completed" && view.out !== undefined)
+    return (await runtime.context.values.get(view.out)) as T;
+  if (view.err !== undefined) throw reviveError(view.err);
+  throw new KitaruExecutionError(`Execution ${facts.id} ended ${view.status} without a result.`);
+}
+
+/** A new execution id: sorts by time of creation, unique by 64 random bits. */
+export function newExecutionId(): string {
+  const time = Date.now().toString(36).padStart(9, "0");
+  return `${time}${crypto.randomUUID().replaceAll("-", "").slice(0, 16)}`;
+}

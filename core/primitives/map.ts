@@ -1,0 +1,38 @@
+import { KitaruUsageError } from "../errors.ts";
+
+interface Options {
+  readonly concurrency?: number;
+  readonly settle?: boolean;
+}
+
+/**
+ * Call `fn` for each item with at most `concurrency` calls open. Without `settle` the first failure
+ * stops new calls and rejects once those that run have ended.
+ */
+export async function mapConcurrently<T, R>(
+  items: Iterable<T>,
+  fn: (item: T) => Promise<R>,
+  { concurrency = Infinity, settle = false }: Options,
+): Promise<R[] | PromiseSettledResult<R>[]> {
+  if (!(concurrency >= 1))
+    throw new KitaruUsageError(`map(): concurrency must be at least 1, not ${String(concurrency)}.`);
+  const queue = [...items];
+  const results: PromiseSettledResult<R>[] = [];
+  let failure: { readonly reason: unknown } | undefined;
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    while (next < queue.length && (settle || failure === undefined)) {
+      const index = next++;
+      try {
+        results[index] = { status: "fulfilled", value: await fn(queue[index] as T) };
+      } catch (reason) {
+        failure ??= { reason };
+        results[index] = { status: "rejected", reason };
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(concurrency, queue.length) }, worker));
+  if (settle) return results;
+  if (failure !== undefined) throw failure.reason;
+  return results.map((result) => (result as PromiseFulfilledResult<R>).value);
+}

@@ -1,0 +1,17 @@
+import { type Duration, parseDuration } from "../duration.ts";
+import { flowScope } from "../engine/scope.ts";
+import { KitaruUsageError } from "../errors.ts";
+
+/**
+ * Wait durably for a length of time or until a date; nothing runs meanwhile.
+ * @param length milliseconds, a text such as `"2 days"`, or the date to wake at
+ */
+export async function sleep(length: Duration | Date): Promise<void> {
+  const scope = flowScope("sleep()");
+  await scope.ask({ kind: "sleep", length: length instanceof Date ? checked(length) : parseDuration(length, "sleep()") });
+}
+
+function checked(date: Date): Date {
+  if (Number.isNaN(date.getTime())) throw new KitaruUsageError("sleep(): the date is not valid.");
+  return date;
+}

@@ -1,0 +1,102 @@
+import { type Duration, parseDuration } from "../duration.ts";
+import { type WaitDefinition, checkName, registry } from "../engine/definitions.ts";
+import { flowScope } from "../engine/scope.ts";
+import { signal } from "../engine/signal.ts";
+import type { SchemaInput, SchemaOutput, StandardSchema } from "../schema.ts";
+import { activeRuntime } from "../stacks.ts";
+import type { Override } from "./override.ts";
+
+/** Options of {@link wait}. */
+export interface WaitOptions<S extends StandardSchema | undefined, T extends Duration | undefined> {
+  /** Any Standard Schema; without one the wait is a gate that is continued or aborted. */
+  readonly schema?: S;
+  /** What to ask. */
+  readonly question?: string;
+  /** Facts shown to whoever answers. */
+  readonly metadata?: unknown;
+  /** After this long the wait expires and its result is `undefined`. */
+  readonly timeout?: T;
+}
+
+/** What an asker may set for one call. */
+export interface WaitCallOptions {
+  readonly question?: string;
+  readonly metadata?: unknown;
+}
+
+/** Options of {@link Wait.answer} and {@link Wait.abort}. */
+export interface AnswerOptions {
+  /** Answer this call instead of the one pending wait of the name. */
+  readonly call?: string;
+  /** Stack of the execution, when it is not the active one. */
+  readonly stack?: string;
+}
+
+/** Asks the outside world from a flow body. */
+export interface Wait<In, Out> {
+  /** Ask, and wait durably for the answer; nothing runs meanwhile. */
+  (options?: WaitCallOptions): Promise<Out>;
+  readonly name: string;
+  /**
+   * Answer the pending wait of an execution, from any process. Resolves once the answer is durable.
+   * An answer given before the question is kept for the first one.
+   * Throws a wait-validation error for a value that does not fit, a state error when another answer stands.
+   */
+  answer(...args: AnswerArgs<In>): Promise<void>;
+  /** Make the pending wait throw `wait_aborted` in the flow. */
+  abort(executionId: string, options?: AnswerOptions): Promise<void>;
+  /** Stand-in for the answers of all calls of this wait in a replay. */
+  as(value: Exclude<Out, void>): Override;
+  /** One call of this wait, by its number. */
+  at(index: number): { as(value: Exclude<Out, void>): Override };
+}
+
+type AnswerArgs<In> = [In] extends [void]
+  ? [executionId: string, value?: undefined, options?: AnswerOptions]
+  : [executionId: string, value: In, options?: AnswerOptions];
+
+type Answer<S> = S extends StandardSchema ? SchemaInput<S> : void;
+type Result<S, T> = (S extends StandardSchema ? SchemaOutput<S> : void) | (T extends Duration ? undefined : never);
+
+/**
+ * Define a question to the outside world.
+ * @param name unique in the program: a letter, then up to 79 letters, digits, `_` or `-`
+ */
+export function wait<
+  S extends StandardSchema | undefined = undefined,
+  const T extends Duration | undefined = undefined,
+>(name: string, options: WaitOptions<S, T> = {}): Wait<Answer<S>, Result<S, T>> {
+  checkName("wait()", name);
+  const { schema, question, metadata, timeout } = options;
+  const definition: WaitDefinition = {
+    kind: "wait",
+    name,
+    ...(schema === undefined ? {} : { schema }),
+    ...(question === undefined ? {} : { question }),
+    ...(metadata === undefined ? {} : { metadata }),
+    ...(timeout === undefined ? {} : { timeoutMs: parseDuration(timeout, `the timeout of wait "${name}"`) }),
+  };
+  registry.add(definition);
+
+  const ask = async (call: WaitCallOptions = {}): Promise<unknown> => {
+    const scope = flowScope(`wait "${name}"`);
+    return scope.ask({ kind: "wait", definition: { ...definition, ...call } });
+  };
+  const say = async (
+    what: { readonly kind: "answer"; readonly value: unknown } | { readonly kind: "abort" },
+    executionId: string,
+    { call, stack }: AnswerOptions = {},
+  ): Promise<void> => {
+    const runtime = await activeRuntime(stack === undefined ? {} : { stack });
+    await signal(runtime.context, executionId, { ...what, target: call ?? name });
+  };
+  const as = (target: string) => (output: unknown) => ({ kind: "override", target, output }) as const;
+  const handle = Object.assign(ask, {
+    answer: (executionId: string, value?: unknown, options?: AnswerOptions) => say({ kind: "answer", value }, executionId, options),
+    abort: (executionId: string, options?: AnswerOptions) => say({ kind: "abort" }, executionId, options),
+    as: as(`wait.${name}`),
+    at: (index: number) => ({ as: as(`${name}:${index}`) }),
+  });
+  Object.defineProperty(handle, "name", { value: name });
+  return handle as unknown as Wait<Answer<S>, Result<S, T>>;
+}

@@ -1,0 +1,123 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import { type KitaruConfig, type StackDefinition, loadConfig, savedStack } from "./config.ts";
+import { Runtime } from "./engine/runtime.ts";
+import { KitaruUsageError } from "./errors.ts";
+import { defineModels } from "./models/registry.ts";
+import type { Backend } from "./ports/backend.ts";
+
+/** What may choose a stack, strongest first. */
+export interface StackChoice {
+  /** Of the call. */
+  readonly call?: string | undefined;
+  /** Of the flow. */
+  readonly flow?: string | undefined;
+  /** As {@link call}, where there is no flow. */
+  readonly stack?: string;
+}
+
+/** Options of {@link configure}. */
+export interface ConfigureOptions {
+  /** Name of a configured stack, or a backend to use as it is. */
+  readonly stack?: string | Backend;
+  /** Config to use instead of the nearest `kitaru.config.ts`. */
+  readonly config?: KitaruConfig;
+  /** Directory from which the config is looked for. @default the current directory */
+  readonly root?: string;
+}
+
+let configured: ConfigureOptions = {};
+const opened = new Map<string, Promise<Runtime>>();
+const bound = new AsyncLocalStorage<Runtime>();
+
+/** Choose the stack or the config for this process. Call it before the first run. */
+export function configure(options: ConfigureOptions): void {
+  configured = { ...configured, ...options };
+  if (options.config !== undefined || options.root !== undefined || typeof options.stack === "object") opened.clear();
+}
+
+/** Run `fn` with every flow, answer and client bound to `runtime`. */
+export function withRuntime<T>(runtime: Runtime, fn: () => T): T {
+  return bound.run(runtime, fn);
+}
+
+/**
+ * The runtime of the stack that applies: call option > flow option > configure() > `KITARU_STACK` >
+ * `kitaru stack use` > the config's `stack` > `local`.
+ */
+export async function activeRuntime(choice: StackChoice = {}): Promise<Runtime> {
+  const inScope = bound.getStore();
+  const named = choice.call ?? choice.stack;
+  if (inScope !== undefined && (named === undefined || named === inScope.stack)) return inScope;
+  if (named === undefined && choice.flow === undefined && typeof configured.stack === "object")
+    return openBackend(configured.stack);
+  return openStack(named ?? choice.flow ?? (await defaultStack()));
+}
+
+/** Name of the stack that applies when neither a call nor a flow names one. */
+export async function defaultStack(): Promise<string> {
+  if (typeof configured.stack === "string") return configured.stack;
+  const { config, root } = await currentConfig();
+  return nonBlank(process.env["KITARU_STACK"]) ?? (await savedStack(root)) ?? config.stack ?? "local";
+}
+
+/** The config in force and the directory it belongs to. */
+export async function currentConfig(): Promise<{ readonly config: KitaruConfig; readonly root: string; readonly file?: string }> {
+  const root = configured.root ?? process.cwd();
+  return configured.config === undefined ? loadConfig(root) : { config: configured.config, root };
+}
+
+/** Every configured stack by name; `local` is always there. */
+export async function configuredStacks(): Promise<Readonly<Record<string, StackDefinition>>> {
+  const { config } = await currentConfig();
+  const stacks = config.stacks ?? {};
+  return "local" in stacks ? stacks : { local: await defaultLocal(), ...stacks };
+}
+
+/** Open a stack by name; once per process. */
+export function openStack(name: string): Promise<Runtime> {
+  const known = opened.get(name);
+  if (known !== undefined) return known;
+  const opening = open(name);
+  opened.set(name, opening);
+  opening.catch(() => opened.delete(name)); // what failed may work next time
+  return opening;
+}
+
+/** Close every stack this process has opened. */
+export async function closeStacks(): Promise<void> {
+  const runtimes = await Promise.allSettled(opened.values());
+  opened.clear();
+  for (const runtime of runtimes) if (runtime.status === "fulfilled") await runtime.value.close();
+}
+
+async function open(name: string): Promise<Runtime> {
+  const { config, root } = await currentConfig();
+  const stacks = await configuredStacks();
+  const definition = stacks[name];
+  if (definition === undefined)
+    throw new KitaruUsageError(
+      `There is no stack named "${name}". Configured are: ${Object.keys(stacks).join(", ")}. Add it to \`stacks\` in kitaru.config.ts, or choose another with \`kitaru stack use\`.`,
+    );
+  const models = defineModels(config.models, config.defaultModel);
+  return new Runtime({ stack: name, backend: await definition.open({ name, root }), models });
+}
+
+function openBackend(backend: Backend): Promise<Runtime> {
+  const key = `backend:${backend.capabilities.kind}`;
+  const known = opened.get(key);
+  if (known !== undefined) return known;
+  const opening = currentConfig().then(
+    ({ config }) => new Runtime({ stack: backend.capabilities.kind, backend, models: defineModels(config.models, config.defaultModel) }),
+  );
+  opened.set(key, opening);
+  return opening;
+}
+
+async function defaultLocal(): Promise<StackDefinition> {
+  const { local } = await import("kitaru/local");
+  return local();
+}
+
+function nonBlank(text: string | undefined): string | undefined {
+  return text === undefined || text.trim() === "" ? undefined : text;
+}
