@@ -25,13 +25,24 @@ export interface ConfigureOptions {
   readonly root?: string;
 }
 
+/** The config of a program, read once. */
+interface Project {
+  readonly config: KitaruConfig;
+  readonly root: string;
+  readonly file?: string;
+  /** Name chosen by `kitaru stack use`. */
+  readonly saved?: string;
+}
+
 let configured: ConfigureOptions = {};
+let project: Promise<Project> | undefined;
 const opened = new Map<string, Promise<Runtime>>();
 const bound = new AsyncLocalStorage<Runtime>();
 
 /** Choose the stack or the config for this process. Call it before the first run. */
 export function configure(options: ConfigureOptions): void {
   configured = { ...configured, ...options };
+  project = undefined;
   if (options.config !== undefined || options.root !== undefined || typeof options.stack === "object") opened.clear();
 }
 
@@ -56,14 +67,21 @@ export async function activeRuntime(choice: StackChoice = {}): Promise<Runtime> 
 /** Name of the stack that applies when neither a call nor a flow names one. */
 export async function defaultStack(): Promise<string> {
   if (typeof configured.stack === "string") return configured.stack;
-  const { config, root } = await currentConfig();
-  return nonBlank(process.env["KITARU_STACK"]) ?? (await savedStack(root)) ?? config.stack ?? "local";
+  const { config, saved } = await currentConfig();
+  return nonBlank(process.env["KITARU_STACK"]) ?? saved ?? config.stack ?? "local";
 }
 
 /** The config in force and the directory it belongs to. */
-export async function currentConfig(): Promise<{ readonly config: KitaruConfig; readonly root: string; readonly file?: string }> {
-  const root = configured.root ?? process.cwd();
-  return configured.config === undefined ? loadConfig(root) : { config: configured.config, root };
+export function currentConfig(): Promise<Project> {
+  project ??= readProject();
+  return project;
+}
+
+async function readProject(): Promise<Project> {
+  const from = configured.root ?? process.cwd();
+  const found = configured.config === undefined ? await loadConfig(from) : { config: configured.config, root: from };
+  const saved = await savedStack(found.root);
+  return { ...found, ...(saved === undefined ? {} : { saved }) };
 }
 
 /** Every configured stack by name; `local` is always there. */

@@ -111,6 +111,6 @@ test("outside a flow llm() and durableModel() say where they belong", async () =
   const misplaced = expect.objectContaining({ code: "context" }) as Error;
   await expect(boundLlm("Hi")).rejects.toThrow(misplaced);
   await expect(durableModel(scriptedModel(["x"])).doGenerate({ prompt: [] })).rejects.toThrow(
-    context,
+    misplaced,
   );
 });
