@@ -133,7 +133,7 @@ interface EntriesRecord {
 }
 
 const reducers = {
-  Error: (value: unknown) => value instanceof ErrorRecord && { ...value },
+  Error: (value: unknown) => value instanceof ErrorRecord && Object.assign({}, value),
   Entries: (value: unknown) => hasProtoKey(value) && entriesOf(value),
 };
 
@@ -156,7 +156,8 @@ class Revival {
 
   readonly revivers = {
     Error: (record: unknown): object => this.#once(record, isErrorRecord, startError, fillError),
-    Entries: (record: unknown): object => this.#once(record, isEntriesRecord, startEntries, fillEntries),
+    Entries: (record: unknown): object =>
+      this.#once(record, isEntriesRecord, startEntries, fillEntries),
   };
 
   finish(): void {
@@ -204,7 +205,7 @@ function fillError(error: Error, record: ErrorRecord): void {
 }
 
 function isEntriesRecord(record: unknown): record is EntriesRecord {
-  return isObject(record) && Array.isArray(record["entries"]);
+  return isObject(record) && typeof record["bare"] === "boolean"; // a cycle comes here before the entries are read
 }
 
 function startEntries(record: EntriesRecord): object {

@@ -60,7 +60,8 @@ const unitMs: Readonly<Record<Unit, number>> = {
 export const longestDurationMs: number = 36_525 * day;
 
 const pattern = /^(\d+(?:\.\d+)?|\.\d+) ?([a-z]+)$/i;
-const examples = 'Give milliseconds or text such as "500ms", "30s", "2m", "1.5h", "2 days" or "1 week"';
+const examples =
+  'Give milliseconds or text such as "500ms", "30s", "2m", "1.5h", "2 days" or "1 week"';
 
 /**
  * Read a duration as whole milliseconds.

@@ -68,13 +68,23 @@ export function makeError(identity: ErrorIdentity): Error {
 
 /** Set a property the way the language sets `message` and `stack`: present, but not enumerated. */
 export function hide(error: Error, key: string, value: unknown): void {
-  Object.defineProperty(error, key, { value, enumerable: false, writable: true, configurable: true });
+  Object.defineProperty(error, key, {
+    value,
+    enumerable: false,
+    writable: true,
+    configurable: true,
+  });
 }
 
 /** Set own enumerable fields; a definition, since a name like `__proto__` must not reach a setter. */
 export function addFields(error: Error, fields: Readonly<Record<string, unknown>>): void {
   for (const [key, value] of Object.entries(fields)) {
-    Object.defineProperty(error, key, { value, enumerable: true, writable: true, configurable: true });
+    Object.defineProperty(error, key, {
+      value,
+      enumerable: true,
+      writable: true,
+      configurable: true,
+    });
   }
 }
 

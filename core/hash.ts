@@ -170,20 +170,20 @@ function leaf(value: object): string {
   if (value instanceof URLSearchParams) return `Q${text(value.toString())}`;
   if (ArrayBuffer.isView(value)) {
     const name: string = Object.prototype.toString.call(value).slice(8, -1);
-    return `V${name}${bytes(new Uint8Array(value.buffer, value.byteOffset, value.byteLength))}`;
+    return `V${name}${bytesToken(new Uint8Array(value.buffer, value.byteOffset, value.byteLength))}`;
   }
-  if (value instanceof ArrayBuffer) return `A${bytes(new Uint8Array(value))}`;
+  if (value instanceof ArrayBuffer) return `A${bytesToken(new Uint8Array(value))}`;
   throw new Error(whyUnstorable(value));
 }
 
-function bytes(content: Uint8Array): string {
+function bytesToken(content: Uint8Array): string {
   return `:${hash("sha256", content, "base64url")}`;
 }
 
 /** Sorted by UTF-16 code units; often they are already, and looking is cheaper than sorting. */
-function sorted(keys: string[]): string[] {
+function sorted(keys: readonly string[]): readonly string[] {
   for (let index = 1; index < keys.length; index += 1) {
-    if (isBefore(keys[index], keys[index - 1])) return keys.sort();
+    if (isBefore(keys[index], keys[index - 1])) return keys.toSorted();
   }
   return keys;
 }

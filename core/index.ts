@@ -35,3 +35,7 @@ export { sleep } from "./primitives/sleep.ts";
 export { wait, type AnswerOptions, type Wait, type WaitCallOptions, type WaitOptions } from "./primitives/wait.ts";
 export type { Duration } from "./duration.ts";
 export type { ExecutionStatus } from "./journal/head.ts";
+export { durableModel } from "./primitives/durable-model.ts";
+export { llm, type LlmOptions, type LlmSchemaOptions } from "./primitives/llm.ts";
+export type { ModelAlias, ModelPrice } from "./ports/model.ts";
+export type { Backend, Capabilities } from "./ports/backend.ts";

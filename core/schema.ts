@@ -42,12 +42,15 @@ export function validate<S extends StandardSchemaV1>(
 }
 
 /** The JSON Schema (2020-12) of what a schema takes, or `undefined` when its library or its type has none. */
-export function toJsonSchema(schema: StandardSchemaV1): Readonly<Record<string, unknown>> | undefined {
+export function toJsonSchema(
+  schema: StandardSchemaV1,
+): Readonly<Record<string, unknown>> | undefined {
   try {
     const standard: object = schema["~standard"];
     if (!("jsonSchema" in standard) || !isRecord(standard.jsonSchema)) return undefined;
     const { input } = standard.jsonSchema;
-    const json: unknown = typeof input === "function" ? input({ target: "draft-2020-12" }) : undefined;
+    const json: unknown =
+      typeof input === "function" ? input({ target: "draft-2020-12" }) : undefined;
     return isRecord(json) ? json : undefined;
   } catch {
     return undefined;
@@ -172,13 +175,18 @@ function explain({ keyword, error }: OutputUnit, received: string): string {
   }
 }
 
-function explainChoice(choice: OutputUnit, causes: readonly OutputUnit[], received: string): string {
+function explainChoice(
+  choice: OutputUnit,
+  causes: readonly OutputUnit[],
+  received: string,
+): string {
   const inside = causes.filter((unit) => isBranchOf(unit, choice));
   const expected = inside.flatMap((unit) => quotedIn(unit.error).slice(1));
   const onlyTypes = inside.every(
     (unit) => unit.keyword === "type" && unit.instanceLocation === choice.instanceLocation,
   );
-  if (onlyTypes && expected.length > 0) return `expected ${expected.join(" or ")}, received ${received}`;
+  if (onlyTypes && expected.length > 0)
+    return `expected ${expected.join(" or ")}, received ${received}`;
   return `expected one of the allowed shapes, received ${received}`;
 }
 

@@ -1,9 +1,11 @@
 import { messageOf } from "./errors.ts";
 import {
   errorParts,
+  highestIndex,
   isError,
   kindOf,
   maxDepth,
+  namedKeyOf,
   symbolKeyOf,
   whyUnstorable,
 } from "./storable.ts";
@@ -102,7 +104,9 @@ function copyObject(source: object, walk: Walk, depth: number): object {
     return known;
   }
   if (depth > maxDepth) {
-    throw new Unstorable(`is nested deeper than ${maxDepth} levels; flatten it, or store it as text`);
+    throw new Unstorable(
+      `is nested deeper than ${maxDepth} levels; flatten it, or store it as text`,
+    );
   }
   const kind = kindOf(source);
   if (kind === "plain") return copyPlain(source, walk, depth);
@@ -115,7 +119,8 @@ function copyObject(source: object, walk: Walk, depth: number): object {
 function copyPlain(source: object, walk: Walk, depth: number): object {
   const copy: Record<string, unknown> = { ...source };
   const symbol = symbolKeyOf(copy);
-  if (symbol !== undefined) throw new Unstorable(`has the symbol key ${String(symbol)}; use string keys`);
+  if (symbol !== undefined)
+    throw new Unstorable(`has the symbol key ${String(symbol)}; use string keys`);
   if (Object.getPrototypeOf(source) === null) {
     walk.rich = true;
     Object.setPrototypeOf(copy, null);
@@ -144,7 +149,7 @@ function copyArray(source: readonly unknown[], walk: Walk, depth: number): unkno
   walk.remember(source, copy);
   const keys = Object.keys(source);
   if (copyItems(source, copy, walk, depth) && keys.length === source.length) return copy;
-  const named = keys.find((key) => !isIndex(key));
+  const named = namedKeyOf(keys);
   if (named !== undefined) {
     throw new Unstorable(
       `is an array with a property ${JSON.stringify(named)} of its own; use an object, or copy the items with [...array]`,
@@ -156,7 +161,12 @@ function copyArray(source: readonly unknown[], walk: Walk, depth: number): unkno
 }
 
 /** Copy items up to the first hole; true when there is none. */
-function copyItems(source: readonly unknown[], copy: unknown[], walk: Walk, depth: number): boolean {
+function copyItems(
+  source: readonly unknown[],
+  copy: unknown[],
+  walk: Walk,
+  depth: number,
+): boolean {
   let index = 0;
   try {
     for (; index < source.length; index += 1) {
@@ -190,18 +200,11 @@ function copyHoles(
   }
 }
 
-const highestIndex = 2 ** 32 - 2;
-
 // A far index first puts the array into dictionary mode, where a length allocates nothing.
 function makeSparse(array: unknown[], length: number): void {
   array[highestIndex] = undefined;
-  delete array[highestIndex];
+  Reflect.deleteProperty(array, highestIndex);
   array.length = length;
-}
-
-function isIndex(key: string): boolean {
-  const index = Number(key);
-  return String(index) === key && Number.isInteger(index) && index >= 0 && index <= highestIndex;
 }
 
 function copyRich(source: object, walk: Walk, depth: number): object {
@@ -218,8 +221,11 @@ function copyMap(source: ReadonlyMap<unknown, unknown>, walk: Walk, depth: numbe
   const copy = new Map<unknown, unknown>();
   walk.remember(source, copy);
   for (const [key, value] of source) {
-    const copiedKey = at(`.keys()[${copy.size}]`, () => copyValue(key, walk, depth + 1));
-    copy.set(copiedKey, at(getSegment(key), () => copyValue(value, walk, depth + 1)));
+    const copiedKey = within(`.keys()[${copy.size}]`, () => copyValue(key, walk, depth + 1));
+    copy.set(
+      copiedKey,
+      within(getSegment(key), () => copyValue(value, walk, depth + 1)),
+    );
   }
   return copy;
 }
@@ -228,7 +234,7 @@ function copySet(source: ReadonlySet<unknown>, walk: Walk, depth: number): objec
   const copy = new Set<unknown>();
   walk.remember(source, copy);
   for (const value of source) {
-    copy.add(at(`.values()[${copy.size}]`, () => copyValue(value, walk, depth + 1)));
+    copy.add(within(`.values()[${copy.size}]`, () => copyValue(value, walk, depth + 1)));
   }
   return copy;
 }
@@ -240,9 +246,10 @@ function copyError(source: Error, walk: Walk, depth: number): object {
   // First, so that a cycle back to this error finds its class decided.
   if (typeof parts.fields["code"] === "string") copy.code = parts.fields["code"];
   if (parts.stack !== undefined) copy.stack = parts.stack;
-  if (parts.cause.length > 0) copy.cause = at(".cause", () => copyValue(parts.cause[0], walk, depth + 1));
+  if (parts.cause.length > 0)
+    copy.cause = within(".cause", () => copyValue(parts.cause[0], walk, depth + 1));
   if (parts.errors !== undefined) {
-    copy.errors = at(".errors", () => copyValue(parts.errors, walk, depth + 1));
+    copy.errors = within(".errors", () => copyValue(parts.errors, walk, depth + 1));
   }
   if (Object.keys(parts.fields).length > 0) {
     const fields = { ...parts.fields };
@@ -259,7 +266,7 @@ function ownView(view: ArrayBufferView): ArrayBufferView {
   return Buffer.isBuffer(view) ? bytes : Reflect.construct(view.constructor, [bytes.buffer]);
 }
 
-function at<T>(segment: string, copy: () => T): T {
+function within<T>(segment: string, copy: () => T): T {
   try {
     return copy();
   } catch (error) {

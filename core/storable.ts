@@ -28,13 +28,10 @@ type StorableMember<T> = T extends Primitive
         ? T
         : T extends PromiseLike<unknown>
           ? NotStorable<"promises cannot be stored; await it first">
-          : T extends Weak
-            ? NotStorable<"weak references cannot be stored">
-            : T extends AsyncIterable<unknown> | Iterator<unknown, unknown, never>
-              ? NotStorable<"streams and iterators cannot be stored; collect them first">
-              : StorableObject<T>;
+          : StorableCollection<T>;
 
-type StorableObject<T> =
+// Before weak collections: a Set of objects has all that a WeakSet has.
+type StorableCollection<T> =
   T extends ReadonlyMap<infer K, infer V>
     ? [K, V] extends [Storable<K>, Storable<V>]
       ? T
@@ -43,7 +40,20 @@ type StorableObject<T> =
       ? [V] extends [Storable<V>]
         ? T
         : NotStorable<"this Set holds what cannot be stored">
-      : { [K in keyof T]: Storable<T[K]> };
+      : StorableObject<T>;
+
+type StorableObject<T> = T extends Weak
+  ? NotStorable<"weak references cannot be stored">
+  : T extends AsyncIterable<unknown> | Iterator<unknown, unknown, never>
+    ? NotStorable<"streams and iterators cannot be stored; collect them first">
+    : StorableMembers<T>;
+
+// A mapped type over an array is worked out at once, and never ends for a recursive one; an array type is deferred.
+type StorableMembers<T> = T extends readonly (infer Item)[]
+  ? number extends T["length"]
+    ? readonly Storable<Item>[]
+    : { [K in keyof T]: Storable<T[K]> }
+  : { [K in keyof T]: Storable<T[K]> };
 
 /** Deepest nesting that is stored. Readers recurse, and may run on a smaller stack than the writer had. */
 export const maxDepth = 1000;
@@ -105,6 +115,13 @@ export function symbolKeyOf(value: object): symbol | undefined {
   const symbols = Object.getOwnPropertySymbols(value);
   if (symbols.length === 0) return undefined;
   return symbols.find((symbol) => Object.prototype.propertyIsEnumerable.call(value, symbol));
+}
+
+/** A field of an array that is no item, given its keys: items come first in them. */
+export function namedKeyOf(keys: readonly string[]): string | undefined {
+  const last = keys.at(-1);
+  if (last === undefined || isIndex(last)) return undefined;
+  return keys.find((key) => !isIndex(key));
 }
 
 /** Why a function, a symbol or an object without a {@link Kind} cannot be stored, and what to do instead. */
@@ -174,7 +191,16 @@ function isStorableWithin(value: unknown, depth: number, seen: Set<object>): boo
   seen.add(value);
   if (kind === "error") return true;
   if (kind === "plain" && symbolKeyOf(value) !== undefined) return false;
+  if (kind === "array" && namedKeyOf(Object.keys(value)) !== undefined) return false;
   return childrenOf(kind, value).every((child) => isStorableWithin(child, depth + 1, seen));
+}
+
+/** Highest index of an array; a longer number is an ordinary key. */
+export const highestIndex: number = 2 ** 32 - 2;
+
+function isIndex(key: string): boolean {
+  const index = Number(key);
+  return String(index) === key && Number.isInteger(index) && index >= 0 && index <= highestIndex;
 }
 
 function childrenOf(kind: Kind, value: object): readonly unknown[] {
@@ -205,8 +231,11 @@ function textOf(value: unknown, otherwise: string): string {
 function unusualKind(value: object, prototype: object | null): Kind | undefined {
   if (isError(value)) return "error";
   const root = prototype === null ? null : Object.getPrototypeOf(prototype);
-  if (prototype !== null && root === null) return isForeign(prototype, "isPrototypeOf") ? "plain" : undefined;
-  return Array.isArray(value) && prototype !== null && isForeignArray(prototype, root) ? "array" : undefined;
+  if (prototype !== null && root === null)
+    return isForeign(prototype, "isPrototypeOf") ? "plain" : undefined;
+  return Array.isArray(value) && prototype !== null && isForeignArray(prototype, root)
+    ? "array"
+    : undefined;
 }
 
 // Objects and arrays of another realm (node:vm, test runners) have that realm's prototypes.
@@ -215,7 +244,9 @@ function isForeign(prototype: object, ownKey: string): boolean {
 }
 
 function isForeignArray(prototype: object, root: object | null): boolean {
-  return root !== null && Object.getPrototypeOf(root) === null && isForeign(prototype, "copyWithin");
+  return (
+    root !== null && Object.getPrototypeOf(root) === null && isForeign(prototype, "copyWithin")
+  );
 }
 
 function classNameOf(value: unknown): string {

@@ -79,7 +79,7 @@ function callFields(
   state: JournalState,
 ): Pick<OutcomeEntry, "id" | "kind" | "name" | "ask" | "h"> {
   const known = state.known.get(item.call);
-  if (known !== undefined) return known;
+  if (known !== undefined) return { id: known.id, kind: known.kind, name: known.name, ask: known.ask, h: known.h };
   const kind = item.kind === "child" ? "flow" : "wait";
   return { id: item.call, kind, name: item.call.slice(0, item.call.lastIndexOf(":")) };
 }

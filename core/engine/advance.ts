@@ -8,7 +8,7 @@ import type { AdvanceParams, Directive, ParkParams } from "../ports/orchestrator
 import { adopt } from "./adopt.ts";
 import { type EngineContext, makeNonce, observe } from "./context.ts";
 import { FlowRun, type RunResult } from "./flow-run.ts";
-import { Session, load } from "./session.ts";
+import { Session, load, loadOrFresh } from "./session.ts";
 import { signal } from "./signal.ts";
 
 /** Advances without progress after which an execution is given up: something kills every one of them. */
@@ -67,7 +67,7 @@ async function takeOver(
 }
 
 async function open(context: EngineContext, executionId: string): Promise<Session> {
-  const execution = await load(context, executionId);
+  const execution = await loadOrFresh(context, executionId);
   if (execution.head === undefined)
     throw new KitaruStateError(`There is no execution "${executionId}" on this stack.`, { code: "not_found" });
   return new Session(context, executionId, execution, execution.head);

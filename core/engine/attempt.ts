@@ -1,7 +1,7 @@
 import { KitaruContextError, KitaruTimeoutError } from "../errors.ts";
 import { digest } from "../hash.ts";
 import type { LlmEntry } from "../journal/entry.ts";
-import type { LlmCall, LlmOutcome } from "../models/types.ts";
+import type { LlmCall, LlmOutcome } from "../ports/model.ts";
 import type { EngineContext } from "./context.ts";
 import { type CheckpointFacts, type CheckpointScope, runInScope } from "./scope.ts";
 
@@ -24,6 +24,8 @@ export interface LlmRecording {
 export interface AttemptSink {
   /** Llm outcomes of earlier attempts that may stand in for a new request, oldest first. */
   readonly reusable: readonly LlmEntry[];
+  /** Number of llm outcomes already recorded for the call; new ones are numbered from here. */
+  readonly recordedLlms: number;
   /** Resolves once the outcome is durable. */
   llm(recording: LlmRecording): Promise<void>;
   load(executionId: string, name: string): Promise<unknown>;
@@ -32,7 +34,10 @@ export interface AttemptSink {
 interface AttemptParams {
   readonly context: EngineContext;
   readonly name: string;
-  readonly facts: CheckpointFacts;
+  readonly executionId: string;
+  readonly callId: string;
+  /** Counts from 1. */
+  readonly number: number;
   readonly sink: AttemptSink;
 }
 
@@ -46,26 +51,39 @@ export interface SavedArtifact {
 /** The scope of one running attempt: buffers what it saves, and closes when the attempt is over. */
 export class Attempt implements CheckpointScope {
   readonly kind = "checkpoint";
-  readonly name: string;
-  readonly facts: CheckpointFacts;
   readonly artifacts: SavedArtifact[] = [];
   readonly logs: Readonly<Record<string, unknown>>[] = [];
-  readonly #context: EngineContext;
-  readonly #sink: AttemptSink;
-  readonly #reusable: LlmEntry[];
-  #llms: number;
-  #over = false;
+  readonly #params: AttemptParams;
+  #llms = 0;
+  #reusable: LlmEntry[] | undefined;
+  #controller: AbortController | undefined;
+  #aborted: { readonly reason: unknown } | undefined;
+  #onAbort: ((reason: unknown) => void) | undefined;
+  #isOver = false;
 
   constructor(params: AttemptParams) {
-    this.name = params.name;
-    this.facts = params.facts;
-    this.#context = params.context;
-    this.#sink = params.sink;
-    this.#reusable = [...params.sink.reusable];
-    this.#llms = params.sink.reusable.length;
+    this.#params = params;
   }
 
-  /** Run `fn` to its end or to the abort of the signal, whichever is first. Never throws. */
+  get name(): string {
+    return this.#params.name;
+  }
+
+  get facts(): CheckpointFacts {
+    const { executionId, callId, number } = this.#params;
+    const idempotencyKey = `${executionId}/${callId}`;
+    return { executionId, callId, attempt: number, idempotencyKey, signal: this.#signal(), isReplay: false };
+  }
+
+  /** Stop waiting for the function, and tell it so through its signal. */
+  abort(reason: unknown): void {
+    if (this.#isOver || this.#aborted !== undefined) return;
+    this.#aborted = { reason };
+    this.#controller?.abort(reason);
+    this.#onAbort?.(reason);
+  }
+
+  /** Run `fn` to its end or to the abort, whichever is first. Never throws. */
   async run(fn: () => unknown): Promise<AttemptResult> {
     try {
       const value = runInScope(this, fn);
@@ -73,21 +91,21 @@ export class Attempt implements CheckpointScope {
     } catch (error) {
       return { ok: false, error };
     } finally {
-      this.#over = true;
+      this.#isOver = true;
     }
   }
 
   async llm(call: LlmCall): Promise<unknown> {
     this.#checkOpen("llm()");
+    const { context, sink } = this.#params;
     const hash = digest(call.identity);
-    const found = this.#reusable.findIndex((entry) => entry.h === hash && entry.name === call.name);
-    const [reused] = found === -1 ? [] : this.#reusable.splice(found, 1);
-    if (reused !== undefined) return this.#context.values.get(reused.out);
-    const index = this.#llms++;
-    const startedAt = this.#context.clock.now();
-    const outcome = await runLlm(this.#context, call, this.facts.signal);
+    const reused = this.#takeReusable(call.name, hash);
+    if (reused !== undefined) return context.values.get(reused.out);
+    const index = sink.recordedLlms + this.#llms++;
+    const startedAt = context.clock.now();
+    const outcome = await runLlm(context, call, this.#signal());
     this.#checkOpen("llm()");
-    await this.#sink.llm({ index, name: call.name, hash, outcome, startedAt });
+    await sink.llm({ index, name: call.name, hash, outcome, startedAt });
     return outcome.value;
   }
 
@@ -98,30 +116,42 @@ export class Attempt implements CheckpointScope {
 
   async load(executionId: string, name: string): Promise<unknown> {
     this.#checkOpen("load()");
-    return this.#sink.load(executionId, name);
+    return this.#params.sink.load(executionId, name);
   }
 
   log(fields: Readonly<Record<string, unknown>>): void {
-    if (!this.#over) this.logs.push(fields);
+    if (!this.#isOver) this.logs.push(fields);
+  }
+
+  /** Made when it is first asked for: most checkpoints never look at it. */
+  #signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#aborted !== undefined) this.#controller.abort(this.#aborted.reason);
+    }
+    return this.#controller.signal;
+  }
+
+  /** A recorded answer to the same request; each serves once. */
+  #takeReusable(name: string, hash: string): LlmEntry | undefined {
+    this.#reusable ??= [...this.#params.sink.reusable];
+    const found = this.#reusable.findIndex((entry) => entry.h === hash && entry.name === name);
+    return found === -1 ? undefined : this.#reusable.splice(found, 1)[0];
   }
 
   #checkOpen(what: string): void {
-    if (!this.#over) return;
+    if (!this.#isOver) return;
+    const { callId, number } = this.#params;
     throw new KitaruContextError(
-      `${what} was called by ${this.facts.callId} after its attempt ${this.facts.attempt} had ended. Await everything a checkpoint starts, and stop when checkpointContext().signal aborts.`,
+      `${what} was called by ${callId} after its attempt ${number} had ended. Await everything a checkpoint starts, and stop when checkpointContext().signal aborts.`,
     );
   }
 
   #orAborted(value: PromiseLike<unknown>): Promise<unknown> {
-    const { signal } = this.facts;
     return new Promise((resolve, reject) => {
-      const abort = (): void => reject(signal.reason as Error);
-      if (signal.aborted) abort();
-      signal.addEventListener("abort", abort, { once: true });
-      value.then(resolve, reject).then(
-        () => signal.removeEventListener("abort", abort),
-        () => undefined,
-      );
+      this.#onAbort = reject;
+      if (this.#aborted !== undefined) reject(this.#aborted.reason as Error);
+      value.then(resolve, reject);
     });
   }
 }
@@ -131,22 +161,24 @@ export function runLlm(context: EngineContext, call: LlmCall, signal: AbortSigna
   return call.run({ signal, models: context.models, secrets: context.backend.secrets });
 }
 
-/** Abort `controller` with a timeout error after `timeoutMs`; the result cancels. */
+/** Abort `attempt` with a timeout error after `timeoutMs`; the result cancels. */
 export function abortAfter(
   context: EngineContext,
-  controller: AbortController,
+  attempt: Attempt,
   callId: string,
   timeoutMs: number | undefined,
 ): () => void {
-  if (timeoutMs === undefined) return () => undefined;
+  if (timeoutMs === undefined) return doNothing;
   return context.clock.schedule(timeoutMs, () =>
-    controller.abort(
+    attempt.abort(
       new KitaruTimeoutError(`${callId} did not finish within its timeout of ${timeoutMs} ms.`, {
         details: { call: callId, timeoutMs },
       }),
     ),
   );
 }
+
+function doNothing(): void {}
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return (

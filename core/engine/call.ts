@@ -12,8 +12,8 @@ export interface Call extends CallFields {
   settled: boolean;
   /** Epoch milliseconds when something happens to this open call by itself. */
   due?: number;
-  /** Aborts the running attempt. */
-  controller?: AbortController;
+  /** Stops the running attempt, or the wait for its next one. */
+  abort?: (reason: unknown) => void;
 }
 
 /** The default name of a call of this kind. */

@@ -1,8 +1,9 @@
 import type { Entry } from "../journal/entry.ts";
 import type { Head } from "../journal/head.ts";
 import { ValueStore } from "../journal/values.ts";
-import type { ModelRegistry } from "../models/types.ts";
+import type { ModelRegistry } from "../ports/model.ts";
 import type { Backend } from "../ports/backend.ts";
+import type { StoredRecord } from "../ports/records.ts";
 import { type Clock, systemClock } from "../ports/clock.ts";
 import type { Registry } from "./definitions.ts";
 
@@ -24,6 +25,11 @@ export interface EngineContext {
   readonly registry: Registry;
   readonly models: ModelRegistry;
   readonly observers: Set<Observer>;
+  /**
+   * Heads this process has just created, by execution: their first advance need not read what nobody can have
+   * written. Should somebody have, the first append conflicts and everything is read.
+   */
+  readonly fresh: Map<string, StoredRecord>;
   /** Uniform in [0, 1); for jitter and nonces, never for anything the flow sees. */
   readonly random: () => number;
 }
@@ -45,6 +51,7 @@ export function engineContext(params: ContextParams): EngineContext {
     values: new ValueStore(backend.blobs, backend.capabilities.inlineBytes),
     models: params.models ?? { aliases: {} },
     observers: new Set(),
+    fresh: new Map(),
     random: params.random ?? Math.random,
   };
 }

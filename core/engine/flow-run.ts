@@ -339,7 +339,7 @@ export class FlowRun implements FlowScope {
       if (call.settled) continue;
       if (call.kind === "flow") this.background(cancelChild(this, call));
       this.#settle(call);
-      call.controller?.abort(this.#cancelError());
+      call.abort?.(this.#cancelError());
       call.reject(this.#cancelError());
     }
     this.#fresh = this.#fresh.filter((call) => !call.settled);
@@ -368,7 +368,12 @@ export class FlowRun implements FlowScope {
       this.#deliverable.push(this.state.cancelling.position);
     for (const entry of opened) if (entry.child !== undefined) await startChild(this, entry.id, true);
     for (const ack of acks) ack();
-    return this.#ended ? { kind: "ended" } : undefined;
+    if (this.#ended) return { kind: "ended" };
+    const position = this.#deliverable.pop();
+    if (position !== undefined && this.#finish === undefined && this.#divergence === undefined)
+      await this.#deliver(position);
+    else if (position !== undefined) this.#deliverable.push(position);
+    return undefined;
   }
 
   #appended(id: string): void {
@@ -616,7 +621,7 @@ export class FlowRun implements FlowScope {
   #close(): void {
     this.#closed = true;
     for (const call of this.running.values())
-      call.controller?.abort(new KitaruCancelledError(`The advance that ran ${call.id} is over.`));
+      call.abort?.(new KitaruCancelledError(`The advance that ran ${call.id} is over.`));
   }
 }
 

@@ -1,6 +1,6 @@
 import type { LlmEntry } from "../journal/entry.ts";
 import type { ValueStore } from "../journal/values.ts";
-import type { LlmOutcome } from "../models/types.ts";
+import type { LlmOutcome } from "../ports/model.ts";
 
 /** The part of an entry that says what a model answered. */
 export async function llmFields(

@@ -5,8 +5,9 @@ import type { JournalState } from "../journal/state.ts";
  * Llm outcomes a new attempt of `callId` may use instead of asking again: all of them after a crash or a
  * timeout; after a throw all but the last, since the throw may be about what that one said.
  */
-export function reusableLlms(state: JournalState, callId: string): LlmEntry[] {
-  const llms = state.llms.get(callId) ?? [];
+export function reusableLlms(state: JournalState, callId: string): readonly LlmEntry[] {
+  const llms = state.llms.get(callId);
+  if (llms === undefined) return none;
   const thrown = (state.attempts.get(callId) ?? [])
     .filter((attempt) => attempt.err !== undefined && !keepsAll.has(attempt.err.code ?? ""))
     .map((attempt) => attempt.no);
@@ -14,4 +15,5 @@ export function reusableLlms(state: JournalState, callId: string): LlmEntry[] {
   return llms.filter((entry) => !suspects.has(entry));
 }
 
+const none: readonly LlmEntry[] = [];
 const keepsAll = new Set(["timeout", "crashed", "cancelled"]);

@@ -1,6 +1,6 @@
 import type { Head } from "../journal/head.ts";
 import { headKey, isEnd, readHead } from "../journal/head.ts";
-import type { ModelRegistry } from "../models/types.ts";
+import type { ModelRegistry } from "../ports/model.ts";
 import type { Backend } from "../ports/backend.ts";
 import type { OrchestratorHost } from "../ports/orchestrator.ts";
 import { advance, parkExecution } from "./advance.ts";

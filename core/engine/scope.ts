@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { KitaruContextError } from "../errors.ts";
-import type { LlmCall } from "../models/types.ts";
+import type { LlmCall } from "../ports/model.ts";
 import type { CheckpointDefinition, FlowDefinition, WaitDefinition } from "./definitions.ts";
 
 /** A call as a primitive asks for it. */

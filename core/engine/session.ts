@@ -1,6 +1,6 @@
 import type { Entry } from "../journal/entry.ts";
 import { type Inbox, type InboxItem, inboxDraft, inboxKey, readInbox, versionOf } from "../journal/inbox.ts";
-import { type LoadedExecution, loadExecution } from "../journal/journal.ts";
+import { type LoadedExecution, freshExecution, loadExecution } from "../journal/journal.ts";
 import type { JournalState } from "../journal/state.ts";
 import type { StoredRecord } from "../ports/records.ts";
 import { type EngineContext, observe } from "./context.ts";
@@ -10,6 +10,16 @@ export function load(context: EngineContext, executionId: string): Promise<Loade
   const { records, capabilities } = context.backend;
   const { segmentBytes, recordBytes } = capabilities;
   return loadExecution({ records, executionId, segmentBytes, recordBytes });
+}
+
+/** Like {@link load}, without reading what this process has only just created. */
+export async function loadOrFresh(context: EngineContext, executionId: string): Promise<LoadedExecution> {
+  const head = context.fresh.get(executionId);
+  if (head === undefined) return load(context, executionId);
+  context.fresh.delete(executionId);
+  const { records, capabilities } = context.backend;
+  const { segmentBytes, recordBytes } = capabilities;
+  return freshExecution({ records, executionId, segmentBytes, recordBytes }, head);
 }
 
 /** One advance's hold on an execution: its journal, its inbox as last read, and the epoch it writes under. */

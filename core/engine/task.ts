@@ -49,7 +49,7 @@ export async function runTask(context: EngineContext, ref: TaskRef, signal?: Abo
       `Checkpoint "${open.name}" of flow "${readHead(head).facts.flow}" is not defined in this program. Import the module that defines it.`,
     );
   if (definition.semantics === "at-most-once" && !(await claimStart(context, ref))) return;
-  const worker = new Worker(context, ref, definition, open);
+  const worker = new Worker(context, ref, definition, open, journal.state.llms.get(ref.callId)?.length ?? 0);
   const reusable = [...reusableLlms(journal.state, ref.callId), ...worker.earlier(tasks)];
   await storeOutcome(context, ref, await worker.run(reusable, signal));
 }
@@ -95,9 +95,18 @@ class Worker {
   readonly #ref: TaskRef;
   readonly #definition: CheckpointDefinition;
   readonly #open: ScheduledEntry;
+  /** Llm outcomes of this call in the journal. */
+  readonly #recorded: number;
   readonly #llms: LlmEntry[] = [];
 
-  constructor(context: EngineContext, ref: TaskRef, definition: CheckpointDefinition, open: ScheduledEntry) {
+  constructor(
+    context: EngineContext,
+    ref: TaskRef,
+    definition: CheckpointDefinition,
+    open: ScheduledEntry,
+    recorded: number,
+  ) {
+    this.#recorded = recorded;
     this.#context = context;
     this.#ref = ref;
     this.#definition = definition;
@@ -116,23 +125,24 @@ class Worker {
   async run(reusable: readonly LlmEntry[], signal: AbortSignal | undefined): Promise<TaskOutcome> {
     const context = this.#context;
     const startedAt = context.clock.now();
-    const controller = new AbortController();
-    const abort = (): void => controller.abort(signal?.reason);
-    signal?.addEventListener("abort", abort, { once: true });
     const { executionId, callId, attempt } = this.#ref;
-    const idempotencyKey = `${executionId}/${callId}`;
     const scope = new Attempt({
       context,
       name: this.#definition.name,
-      facts: { executionId, callId, attempt, idempotencyKey, signal: controller.signal, isReplay: false },
+      executionId,
+      callId,
+      number: attempt,
       sink: {
         reusable,
+        recordedLlms: this.#recorded + reusable.filter((entry) => entry.no === attempt).length,
         llm: (record) => this.#keepLlm(record),
         load: (id, name) => findArtifact(context, id, name),
       },
     });
+    const abort = (): void => scope.abort(signal?.reason);
+    signal?.addEventListener("abort", abort, { once: true });
     const args = await Promise.all(this.#open.in.map((input) => context.values.get(input)));
-    const cancelTimeout = abortAfter(context, controller, callId, this.#definition.timeoutMs);
+    const cancelTimeout = abortAfter(context, scope, callId, this.#definition.timeoutMs);
     const result = await scope.run(() => this.#definition.fn(...args));
     cancelTimeout();
     signal?.removeEventListener("abort", abort);

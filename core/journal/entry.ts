@@ -1,5 +1,5 @@
 import { KitaruBackendError, messageOf } from "../errors.ts";
-import type { LlmRecord } from "../models/types.ts";
+import type { LlmRecord } from "../ports/model.ts";
 import type { StoredError } from "./stored-error.ts";
 import type { ValueRef } from "./values.ts";
 
@@ -216,9 +216,10 @@ export type Entry =
 
 /** Write entries as journal lines, the first one stamped with the append's nonce. */
 export function writeLines(entries: readonly Entry[], nonce: string): string[] {
-  return entries.map((entry, index) =>
-    index === 0 ? `${JSON.stringify({ ...entry, n: nonce })}\n` : `${JSON.stringify(entry)}\n`,
-  );
+  return entries.map((entry, index) => {
+    const json = JSON.stringify(entry);
+    return index === 0 ? `{"n":"${nonce}",${json.slice(1)}\n` : `${json}\n`;
+  });
 }
 
 /** Read the lines of one segment. Throws a `corrupt` backend error that names the segment and the line. */

@@ -62,9 +62,9 @@ export class Journal {
     const lines = writeLines(entries, nonce);
     for (let from = 0; from < lines.length; ) {
       const to = this.#fitting(lines, from);
-      if (!(await this.#write(lines.slice(from, to).join("")))) return "superseded";
-      for (const entry of entries.slice(from, to)) this.#fold(entry);
-      from = to;
+      const text = to === from + 1 ? (lines[from] ?? "") : lines.slice(from, to).join("");
+      if (!(await this.#write(text))) return "superseded";
+      for (; from < to; from++) this.#fold(entries[from] as Entry);
     }
     return "appended";
   }
@@ -162,6 +162,12 @@ export async function loadExecution(params: LoadParams): Promise<LoadedExecution
       return { head, inbox, tasks, journal: new Journal({ ...params, partition }, segments) };
     if (tries === tornListings) throw brokenJournal(hole);
   }
+}
+
+/** An execution of which there is nothing but its head. */
+export function freshExecution(params: LoadParams, head: StoredRecord): LoadedExecution {
+  const partition = executionPartition(params.executionId);
+  return { head, inbox: undefined, tasks: new Map(), journal: new Journal({ ...params, partition }, []) };
 }
 
 /** A listing torn by a writer is whole after one more; what still has a hole after so many is broken. */

@@ -115,14 +115,12 @@ export class JournalState {
     this.#adopted(entry.item);
     if (this.outcomes.has(entry.id)) return; // the first outcome of a call stands
     this.outcomes.set(entry.id, { entry, position, early: !this.known.has(entry.id) && entry.h === undefined });
-    const { id, kind, name, ask, h } = entry;
-    if (ask !== undefined && h !== undefined) this.#know({ id, kind, name, ask, h });
+    if (isKnown(entry)) this.#know(entry);
   }
 
   #know(call: KnownCall): void {
     if (this.known.has(call.id)) return;
-    const { id, kind, name, ask, h } = call;
-    this.known.set(id, { id, kind, name, ask, h });
+    this.known.set(call.id, call);
   }
 
   #adopted(item: string | undefined): void {
@@ -142,6 +140,10 @@ export class JournalState {
       this.known.delete(id);
     }
   }
+}
+
+function isKnown(entry: OutcomeEntry): entry is OutcomeEntry & KnownCall {
+  return entry.ask !== undefined && entry.h !== undefined;
 }
 
 /** Fold a whole journal. */

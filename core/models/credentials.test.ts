@@ -5,7 +5,7 @@ import { isSecretName, resolveCredentials } from "./credentials.ts";
 import type { Credentials } from "./credentials.ts";
 import { defineModels, resolveModel } from "./registry.ts";
 import type { Env } from "./registry.ts";
-import type { ModelAlias } from "./types.ts";
+import type { ModelAlias } from "../ports/model.ts";
 
 function secretsOf(values: Record<string, string> = {}): SecretStore {
   return {

@@ -16,7 +16,7 @@ import { scriptedModel } from "../../testing/models.ts";
 import { hasCode } from "../errors.ts";
 import { createDurableModel } from "./durable.ts";
 import type { DurableModel } from "./durable.ts";
-import type { LlmCall, LlmOutcome } from "./types.ts";
+import type { LlmCall, LlmOutcome } from "../ports/model.ts";
 
 /** Records calls as the engine does: by order and identity, keeping copies; `replay()` starts over. */
 class Journal {

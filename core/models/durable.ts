@@ -2,7 +2,7 @@ import type { LanguageModelV2, LanguageModelV3, LanguageModelV4 } from "@ai-sdk/
 import { KitaruUsageError } from "../errors.ts";
 import { isRetryable, modelError, retryAfterMs } from "./failure.ts";
 import { fromPlain, toPlain } from "./plain.ts";
-import type { LlmCall, LlmOutcome, LlmRecord, LlmRunContext, ModelPrice } from "./types.ts";
+import type { LlmCall, LlmOutcome, LlmRecord, LlmRunContext, ModelPrice } from "../ports/model.ts";
 import { costOf } from "./usage.ts";
 
 /** Options of {@link DurableModel}. */

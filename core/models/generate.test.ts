@@ -12,7 +12,7 @@ import { defineModels } from "./registry.ts";
 import type { Env, ModelsConfig } from "./registry.ts";
 import { toMessages } from "./request.ts";
 import type { LlmRequest } from "./request.ts";
-import type { LlmOutcome } from "./types.ts";
+import type { LlmOutcome } from "../ports/model.ts";
 
 const key = "sk-test-0123456789abcdef";
 const servers: ModelServer[] = [];

@@ -9,7 +9,7 @@ import type { LlmRequest } from "./request.ts";
 import { askSdk } from "./sdk.ts";
 import { toPlain } from "./plain.ts";
 import { answerSchema, jsonSchemaOf, parseJsonText } from "./structured.ts";
-import type { LlmOutcome, LlmRecord, LlmRunContext } from "./types.ts";
+import type { LlmOutcome, LlmRecord, LlmRunContext } from "../ports/model.ts";
 import { costOf } from "./usage.ts";
 
 /** What answering a request may use. */

@@ -1,7 +1,7 @@
 import { KitaruUsageError } from "../errors.ts";
 import { findProvider, providers } from "./providers.ts";
 import type { Provider } from "./providers.ts";
-import type { ModelAlias, ModelPrice, ModelRegistry } from "./types.ts";
+import type { ModelAlias, ModelPrice, ModelRegistry } from "../ports/model.ts";
 
 /** The `models` of a config: a model's name, or a name with settings, by alias. */
 export type ModelsConfig = Readonly<Record<string, string | ModelAlias>>;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { LlmRecord } from "./types.ts";
+import type { LlmRecord } from "../ports/model.ts";
 import { addUsage, costOf, noUsage, sumUsage } from "./usage.ts";
 import type { UsageEntry } from "./usage.ts";
 

@@ -1,4 +1,4 @@
-import type { LlmRecord, ModelPrice } from "./types.ts";
+import type { LlmRecord, ModelPrice } from "../ports/model.ts";
 
 /** Tokens and money, added up. */
 export interface UsageTotals {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { scriptedModel } from "../../testing/models.ts";
 import { hasCode } from "../errors.ts";
-import type { LlmCall, LlmRunContext } from "../models/types.ts";
+import type { LlmCall, LlmRunContext } from "../ports/model.ts";
 import { durableModel } from "./durable-model.ts";
 import { createLlm, llm as boundLlm } from "./llm.ts";
 import type { Llm, LlmOptions } from "./llm.ts";

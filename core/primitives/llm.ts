@@ -3,7 +3,7 @@ import { KitaruUsageError } from "../errors.ts";
 import { identityOf } from "../models/identity.ts";
 import { checkRequest, toMessages } from "../models/request.ts";
 import type { LlmMessage, LlmRequest, LlmTools } from "../models/request.ts";
-import type { LlmCall } from "../models/types.ts";
+import type { LlmCall } from "../ports/model.ts";
 import type { Override } from "./override.ts";
 import { recordLlm } from "./scope.ts";
 

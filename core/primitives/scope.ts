@@ -1,6 +1,6 @@
 import { type CheckpointFacts, checkpointScope, currentScope } from "../engine/scope.ts";
 import { KitaruContextError } from "../errors.ts";
-import type { LlmCall } from "../models/types.ts";
+import type { LlmCall } from "../ports/model.ts";
 
 /** Facts about the running attempt. Throws a context error outside a checkpoint. */
 export function checkpointContext(): CheckpointFacts {

@@ -1,10 +1,10 @@
 import { decode, encode } from "../../codec.ts";
 import { KitaruExecutionError, hasCode } from "../../errors.ts";
-import type { AttemptEntry, Entry, FailedEntry, LlmEntry } from "../../journal/entry.ts";
+import type { AttemptEntry, CompletedEntry, Entry, FailedEntry, LlmEntry } from "../../journal/entry.ts";
 import { storeError } from "../../journal/stored-error.ts";
 import { type ValueRef, isBlobRef, isPlainScalar } from "../../journal/values.ts";
 import { findArtifact } from "../artifacts.ts";
-import { Attempt, type LlmRecording, abortAfter } from "../attempt.ts";
+import { Attempt, type AttemptSink, type LlmRecording, abortAfter } from "../attempt.ts";
 import { cacheSettingOf, readCache, writeCache } from "../cache.ts";
 import { type Call, fieldsOf } from "../call.ts";
 import { refsOf, release } from "../captured.ts";
@@ -69,13 +69,12 @@ async function cachedOutcome(
 }
 
 /** One attempt of a call in this advance. */
-class InlineAttempt {
+class InlineAttempt implements AttemptSink {
   readonly run: FlowRun;
   readonly call: Call;
   readonly definition: CheckpointDefinition;
   readonly number: number;
   readonly startedAt: number;
-  readonly controller: AbortController = new AbortController();
   readonly scope: Attempt;
 
   constructor(run: FlowRun, call: Call, definition: CheckpointDefinition, number: number, startedAt: number) {
@@ -85,30 +84,30 @@ class InlineAttempt {
     this.number = number;
     this.startedAt = startedAt;
     const { context, executionId } = run.session;
-    this.scope = new Attempt({
-      context,
-      name: definition.name,
-      facts: {
-        executionId,
-        callId: call.id,
-        attempt: number,
-        idempotencyKey: `${executionId}/${call.id}`,
-        signal: this.controller.signal,
-        isReplay: false,
-      },
-      sink: {
-        reusable: reusableLlms(run.state, call.id),
-        llm: (recording) => recordLlm(this, recording),
-        load: (id, name) => findArtifact(context, id, name),
-      },
-    });
+    this.scope = new Attempt({ context, name: definition.name, executionId, callId: call.id, number, sink: this });
+  }
+
+  get reusable(): readonly LlmEntry[] {
+    return reusableLlms(this.run.state, this.call.id);
+  }
+
+  get recordedLlms(): number {
+    return this.run.state.llms.get(this.call.id)?.length ?? 0;
+  }
+
+  llm(recording: LlmRecording): Promise<void> {
+    return recordLlm(this, recording);
+  }
+
+  load(executionId: string, name: string): Promise<unknown> {
+    return findArtifact(this.run.session.context, executionId, name);
   }
 }
 
 function start(attempt: InlineAttempt): void {
-  const { run, call, definition } = attempt;
+  const { run, call, definition, scope } = attempt;
   run.running.set(call.id, call);
-  call.controller = attempt.controller;
+  call.abort = (reason) => scope.abort(reason);
   if (definition.semantics === "at-least-once") run.background(execute(attempt));
   else run.background(executeOnce(attempt));
 }
@@ -134,7 +133,7 @@ async function execute(attempt: InlineAttempt): Promise<void> {
   const { run, call, definition, scope, number } = attempt;
   const { context, executionId } = run.session;
   observe(context, (o) => o.started?.({ executionId, callId: call.id, name: call.name, attempt: number }));
-  const cancelTimeout = abortAfter(context, attempt.controller, call.id, definition.timeoutMs);
+  const cancelTimeout = abortAfter(context, scope, call.id, definition.timeoutMs);
   const result = await scope.run(() => definition.fn(...call.inputs.map(release)));
   cancelTimeout();
   const extras =
@@ -172,21 +171,12 @@ async function settleValue(attempt: InlineAttempt, out: ValueRef, extras: readon
   const input = refs instanceof Promise ? await refs : (refs as readonly ValueRef[]);
   run.running.delete(call.id);
   if (!run.wants(call)) return run.poke();
-  run.record(
-    [
-      ...extras,
-      {
-        t: "completed",
-        ...fieldsOf(call),
-        in: input,
-        s: startedAt,
-        ...(number === 1 ? {} : { tries: number }),
-        out,
-        at: run.session.context.clock.now(),
-      },
-    ],
-    cacheWriter(attempt, out),
-  );
+  const { id, kind, name, ask, h } = call;
+  const at = run.session.context.clock.now();
+  // one fixed shape: this is the entry written most
+  const entry: CompletedEntry = { t: "completed", id, kind, name, ask, h, in: input, s: startedAt, out, at };
+  const made: Entry = number === 1 ? entry : { ...entry, tries: number };
+  run.record(extras.length === 0 ? [made] : [...extras, made], cacheWriter(attempt, out));
 }
 
 function cacheWriter({ run, call, definition }: InlineAttempt, out: ValueRef): (() => void) | undefined {
@@ -218,24 +208,24 @@ function failureEntry(attempt: InlineAttempt, error: unknown, input: readonly Va
 }
 
 /** Another attempt: soon, holding compute, or after the execution has been suspended. */
-function tryAgain({ run, call, controller }: InlineAttempt, { retryAt = 0, at }: AttemptEntry): void {
+function tryAgain({ run, call }: InlineAttempt, { retryAt = 0, at }: AttemptEntry): void {
   if (retryAt - at > heldDelayMs) {
     run.restart(call);
     return;
   }
   run.running.set(call.id, call);
-  const release = (): void => {
+  const letGo = (): void => {
     run.running.delete(call.id);
     run.poke();
   };
   const cancel = run.session.context.clock.schedule(retryAt - at, () => {
-    release();
+    letGo();
     if (run.wants(call)) run.restart(call);
   });
-  controller.signal.addEventListener("abort", () => {
+  call.abort = () => {
     cancel();
-    release();
-  });
+    letGo();
+  };
 }
 
 async function recordLlm({ run, call, number }: InlineAttempt, recording: LlmRecording): Promise<void> {

@@ -1,6 +1,6 @@
 import type { OutcomeEntry } from "../../journal/entry.ts";
 import { storeError } from "../../journal/stored-error.ts";
-import type { LlmCall } from "../../models/types.ts";
+import type { LlmCall } from "../../ports/model.ts";
 import { runLlm } from "../attempt.ts";
 import { type Call, fieldsOf } from "../call.ts";
 import { observe } from "../context.ts";
@@ -15,7 +15,7 @@ export function beginLlm(run: FlowRun, call: Call, request: LlmCall, now: number
 
 async function askModel(run: FlowRun, call: Call, request: LlmCall, startedAt: number): Promise<void> {
   const controller = new AbortController();
-  call.controller = controller;
+  call.abort = (reason) => controller.abort(reason);
   const { context, executionId } = run.session;
   observe(context, (o) => o.started?.({ executionId, callId: call.id, name: call.name, attempt: 1 }));
   const entry = await outcomeOf(run, call, request, controller.signal, startedAt);

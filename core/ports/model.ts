@@ -1,3 +1,5 @@
+import type { SecretStore } from "./secrets.ts";
+
 /** What an llm call recorded beside its value. */
 export interface LlmRecord {
   /** What the caller asked for: an alias, `provider/model`, or nothing. */
@@ -45,7 +47,7 @@ export interface LlmRunContext {
   /** Aborts on timeout and cancel. */
   readonly signal: AbortSignal;
   readonly models: ModelRegistry;
-  readonly secrets: import("../ports/secrets.ts").SecretStore;
+  readonly secrets: SecretStore;
 }
 
 /** US dollars per million tokens. */
