@@ -34,7 +34,8 @@ export async function startExecution(context: EngineContext, start: StartExecuti
   const { records, orchestrator, capabilities } = context.backend;
   const draft = headDraft(head, capabilities.dueShards);
   const result = await records.put(draft, "absent");
-  if (result.ok) context.fresh.set(start.id, { ...draft, version: result.version });
+  if (result.ok && orchestrator.canDrive?.(start.flow.name) === true)
+    context.fresh.set(start.id, { ...draft, version: result.version });
   const stored = result.ok ? head : await existing(context, start, head);
   if (!isEnd(stored.view.status) && (result.ok || stored.view.status === "queued"))
     await orchestrator.start({
