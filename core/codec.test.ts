@@ -401,9 +401,9 @@ describe("what cannot be stored is named", () => {
     expect(roundTrip(nested(maxDepth))).toEqual(nested(maxDepth));
     expect(roundTrip([undefined, nested(maxDepth - 1)])).toEqual([undefined, nested(maxDepth - 1)]);
     expect(messageOfEncoding(nested(100_000))).toMatch(
-      /^value: \[0\]\[0\].*… is nested deeper than 1000 levels/,
+      /^value: \[0\]\[0\].*… is nested deeper than 500 levels/,
     );
-    expect(messageOfEncoding([undefined, nested(100_000)])).toMatch(/deeper than 1000 levels/);
+    expect(messageOfEncoding([undefined, nested(100_000)])).toMatch(/deeper than 500 levels/);
     const error = Object.assign(new Error("x"), { deep: nested(100_000) });
     expect(Object.keys(roundTrip(error) as Error)).toEqual([]);
   });

@@ -108,7 +108,7 @@ abstract class Writer {
   #error(value: Error, depth: number): string {
     const { name, message, cause, errors, fields } = errorParts(value);
     const inner = this.#all(cause, depth) + this.#all(errors ?? [], depth);
-    return `X${text(name)}${text(message)}${inner}${this.#plain(fields, depth)}`;
+    return `X${text(name)}${text(message)}${inner}${this.#plain(fields, depth + 1)}`;
   }
 
   #all(values: readonly unknown[], depth: number): string {

@@ -253,7 +253,7 @@ function copyError(source: Error, walk: Walk, depth: number): object {
   }
   if (Object.keys(parts.fields).length > 0) {
     const fields = { ...parts.fields };
-    copyMembers(fields, walk, depth);
+    copyMembers(fields, walk, depth + 1); // one deeper: an error is a record that holds them
     copy.fields = fields;
   }
   return copy;

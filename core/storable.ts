@@ -13,8 +13,8 @@ type Weak = WeakMap<WeakKey, unknown> | WeakSet<WeakKey> | WeakRef<WeakKey>;
 /**
  * `T` where it can be stored, a {@link NotStorable} with the reason where it cannot.
  *
- * Use it as a constraint on an inferred type: `R extends Storable<R>`, or intersect a parameter with it. `any` and
- * `unknown` pass, and so do classes without methods: those are found when the value is encoded.
+ * Intersect what is inferred with it: `(...args: A) => R & ([R] extends [Storable<R>] ? unknown : Storable<R>)`. `any`
+ * and `unknown` pass, and so do classes without methods: those are found when the value is encoded.
  */
 export type Storable<T> = 0 extends 1 & T ? T : unknown extends T ? T : StorableMember<T>;
 
@@ -56,7 +56,7 @@ type StorableMembers<T> = T extends readonly (infer Item)[]
   : { [K in keyof T]: Storable<T[K]> };
 
 /** Deepest nesting that is stored. Readers recurse, and may run on a smaller stack than the writer had. */
-export const maxDepth = 1000;
+export const maxDepth = 500;
 
 /** The kinds of object that can be stored. */
 export type Kind =

@@ -60,7 +60,9 @@ describe("fault injection", () => {
 
   test("a hook that waits delays the effect", async () => {
     const gate = Promise.withResolvers<void>();
-    const store = memoryRecords({ before: ({ verb }) => (verb === "put" ? gate.promise : undefined) });
+    const store = memoryRecords({
+      before: ({ verb }) => (verb === "put" ? gate.promise : undefined),
+    });
     const put = store.put(draft, "absent");
     expect(await store.get(key)).toBeUndefined();
     gate.resolve();
@@ -69,10 +71,14 @@ describe("fault injection", () => {
 
   test("blobs fail before and after in the same way", async () => {
     const bytes = new Uint8Array([1]);
-    const unwritten = memoryBlobs({ before: ({ verb }) => (verb === "put" ? failing() : undefined) });
+    const unwritten = memoryBlobs({
+      before: ({ verb }) => (verb === "put" ? failing() : undefined),
+    });
     await expect(unwritten.put("a", bytes, { contentType: "x" })).rejects.toThrow("on purpose");
     expect(await unwritten.get("a")).toBeUndefined();
-    const unanswered = memoryBlobs({ after: ({ verb }) => (verb === "put" ? failing() : undefined) });
+    const unanswered = memoryBlobs({
+      after: ({ verb }) => (verb === "put" ? failing() : undefined),
+    });
     await expect(unanswered.put("a", bytes, { contentType: "x" })).rejects.toThrow("on purpose");
     expect(await unanswered.get("a")).toEqual(bytes);
   });

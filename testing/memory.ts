@@ -208,7 +208,9 @@ class MemoryBlobs implements BlobStore {
         .toSorted(byBytes);
       const keys = wanted.slice(0, pageLimit(limit, this.#options.pageSize));
       const last = keys.at(-1);
-      return last === undefined || keys.length === wanted.length ? { keys } : { keys, cursor: last };
+      return last === undefined || keys.length === wanted.length
+        ? { keys }
+        : { keys, cursor: last };
     });
   }
 }

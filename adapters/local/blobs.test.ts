@@ -32,7 +32,9 @@ test("keys cannot leave the folder", async () => {
   const store = openBlobs({ folder: root });
   const keys = ["../x", "a/../../x", "/etc/x", "", "a//b", "a/", ".", "a/./b", "\uD800"];
   for (const key of keys) {
-    await expect(async () => store.put(key, hello, { contentType })).rejects.toThrow("cannot be the key");
+    await expect(async () => store.put(key, hello, { contentType })).rejects.toThrow(
+      "cannot be the key",
+    );
     await expect(async () => store.get(key)).rejects.toThrow("cannot be the key");
   }
   await store.put("..%2f..%2fx", hello, { contentType });
@@ -41,11 +43,13 @@ test("keys cannot leave the folder", async () => {
   expect(await readdir(dirname(root))).not.toContain("x");
 });
 
-test("drafts a crash left behind are not listed", async () => {
+test("drafts a crash left behind and files of others are not listed", async () => {
   const root = join(folder, "crashed");
   const store = openBlobs({ folder: root });
   await store.put("blobs/a", hello, { contentType });
   await writeFile(join(root, "blobs", "%tmp-0"), "hel");
+  await writeFile(join(root, "blobs", "100%"), "");
+  await writeFile(join(root, "some file.txt"), "");
   expect((await store.list({ prefix: "" })).keys).toEqual(["blobs/a"]);
 });
 
@@ -67,6 +71,8 @@ test("a folder that cannot exist is an error naming file, reason and remedy", as
   const put = openBlobs({ folder: join(file, "below") }).put("a", hello, { contentType });
   await expect(put).rejects.toMatchObject({
     code: "backend",
-    message: expect.stringMatching(/^Cannot write .*below.a: the file cannot be opened or created\. Check/),
+    message: expect.stringMatching(
+      /^Cannot write .*below.a: the file cannot be opened or created\. Check/,
+    ),
   });
 });

@@ -28,7 +28,7 @@ export function openBlobs(options: BlobsOptions): BlobStore {
   };
 }
 
-/** Marks a file that is still being written; no encoded key starts like this. */
+/** Marks a file that is still being written; an encoded key cannot start like this. */
 const unfinished = "%tmp-";
 const defaultLimit = 1000;
 
@@ -152,9 +152,21 @@ function isWanted(key: string, { prefix, cursor = "" }: WalkParams): boolean {
 async function namesIn(folder: string): Promise<readonly string[]> {
   const entries = (await unlessMissing(readdir(folder, { withFileTypes: true }))) ?? [];
   return entries
-    .filter((entry) => !entry.name.startsWith(unfinished))
-    .map((entry) => decodeURIComponent(entry.name) + (entry.isDirectory() ? "/" : ""))
+    .flatMap((entry) => {
+      const name = decodeName(entry.name);
+      return name === undefined ? [] : [entry.isDirectory() ? `${name}/` : name];
+    })
     .toSorted(byBytes);
+}
+
+/** Undefined: not the file of a blob, but an unfinished one or somebody else's. */
+function decodeName(name: string): string | undefined {
+  try {
+    const decoded = decodeURIComponent(name);
+    return encodeSegment(decoded) === name ? decoded : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function byBytes(a: string, b: string): number {

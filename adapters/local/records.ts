@@ -187,7 +187,8 @@ class SqliteRecords implements LocalRecords {
     for (const row of this.#statement(text).iterate(...values, limit + 1)) {
       const record = toRecord(row);
       bytes += Buffer.byteLength(record.body);
-      if (items.length === limit || (items.length > 0 && bytes > pageBytes)) return { items, cursor };
+      const isFull = items.length === limit || (items.length > 0 && bytes > pageBytes);
+      if (isFull) return { items, cursor };
       items.push(record);
       cursor = JSON.stringify(ordering.columns.map((column) => row[column]));
     }
@@ -268,7 +269,8 @@ function pageQuery(
 
 function parseCursor(cursor: string, length: number): SQLInputValue[] {
   const values = parseJson(cursor);
-  if (Array.isArray(values) && values.length === length && values.every(isCursorValue)) return values;
+  const fits = Array.isArray(values) && values.length === length && values.every(isCursorValue);
+  if (fits) return values;
   throw new KitaruUsageError(
     `${JSON.stringify(cursor)} is not a cursor of this listing. Pass the \`cursor\` of the page before, unchanged.`,
   );

@@ -26,7 +26,9 @@ export function openSecrets(options: SecretsOptions): SecretStore {
     },
     async list() {
       const values = await readEnvFile(file);
-      return Object.keys(values).filter((name) => values[name] !== "").toSorted();
+      return Object.keys(values)
+        .filter((name) => values[name] !== "")
+        .toSorted();
     },
   };
 }
@@ -34,7 +36,9 @@ export function openSecrets(options: SecretsOptions): SecretStore {
 type Values = Readonly<Record<string, string | undefined>>;
 
 function lookUp(values: Values, name: string): string | undefined {
-  const found = [name, upperSnake(name)].find((key) => Object.hasOwn(values, key) && values[key] !== "");
+  const found = [name, upperSnake(name)].find(
+    (key) => Object.hasOwn(values, key) && values[key] !== "",
+  );
   return found === undefined ? undefined : values[found];
 }
 

@@ -40,7 +40,8 @@ const noDatabase: Explanation = {
 };
 const damaged: Explanation = {
   reason: "its content is damaged",
-  remedy: "Restore it from a backup, or move it away together with its -wal and -shm files to start empty.",
+  remedy:
+    "Restore it from a backup, or move it away together with its -wal and -shm files to start empty.",
   corrupt: true,
 };
 const deviceFailed: Explanation = {

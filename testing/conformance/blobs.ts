@@ -15,7 +15,12 @@ export interface BlobsSubject {
 
 /** Define the tests every {@link BlobStore} has to pass. */
 export function describeBlobs(name: string, subject: BlobsSubject): void {
-  describePort({ name, open: subject.open, clauses: { ...storing, ...listing }, skip: subject.skip });
+  describePort({
+    name,
+    open: subject.open,
+    clauses: { ...storing, ...listing },
+    skip: subject.skip,
+  });
 }
 
 const contentType = "application/octet-stream";
@@ -63,7 +68,9 @@ const storing: Clauses<BlobStore> = {
 
   "concurrent puts of one key leave one of them, whole": async (store) => {
     const key = `${freshPrefix()}a`;
-    const candidates = Array.from({ length: 10 }, (_, index) => String(index).repeat(100_000 + index));
+    const candidates = Array.from({ length: 10 }, (_, index) =>
+      String(index).repeat(100_000 + index),
+    );
     await Promise.all(candidates.map((text) => store.put(key, bytesOf(text), { contentType })));
     expect(candidates.includes((await textAt(store, key)) ?? "")).toBe(true);
   },

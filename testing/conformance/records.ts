@@ -109,7 +109,8 @@ const writing: Clauses<RecordStore> = {
       expect(await store.delete(key, replaced)).toBe(true);
     }
     await write(store, key, "same");
-    for (const old of seen) expect(await store.put({ ...key, body: "x" }, old)).toEqual({ ok: false });
+    for (const old of seen)
+      expect(await store.put({ ...key, body: "x" }, old)).toEqual({ ok: false });
   },
 
   "partitions do not see each other": async (store) => {
@@ -233,7 +234,10 @@ const listing: Clauses<RecordStore> = {
       [{ from: "e" }, []],
     ];
     for (const [range, sorts] of ranges) {
-      expect({ range, sorts: await sortsIn(store, { partition, ...range }) }).toEqual({ range, sorts });
+      expect({ range, sorts: await sortsIn(store, { partition, ...range }) }).toEqual({
+        range,
+        sorts,
+      });
     }
   },
 
@@ -430,9 +434,7 @@ async function fill(store: RecordStore, sorts: readonly string[]): Promise<strin
 
 async function race(store: RecordStore, key: RecordKey, expected: Expectation): Promise<string> {
   const racers = numbered(50);
-  const results = await Promise.all(
-    racers.map((body) => store.put({ ...key, body }, expected)),
-  );
+  const results = await Promise.all(racers.map((body) => store.put({ ...key, body }, expected)));
   const winners = racers.filter((_, index) => results[index]?.ok);
   expect(winners).toHaveLength(1);
   return winners.join();
@@ -466,7 +468,11 @@ async function bodiesIn(store: RecordStore, params: ListParams): Promise<string[
   return items.map((item) => item.body);
 }
 
-function indexed(store: RecordStore, index: IndexName, params: ListParams): Promise<StoredRecord[]> {
+function indexed(
+  store: RecordStore,
+  index: IndexName,
+  params: ListParams,
+): Promise<StoredRecord[]> {
   return all((cursor) => store.listIndex(index, { ...params, ...cursor }));
 }
 
@@ -483,7 +489,7 @@ function after(page: Page<unknown>): Continuation {
 
 async function all<T>(list: (continuation: Continuation) => Promise<Page<T>>): Promise<T[]> {
   const items: T[] = [];
-  for (let continuation: Continuation = {}; ; ) {
+  for (let continuation: Continuation = {}; ;) {
     const page = await list(continuation);
     items.push(...page.items);
     if (page.cursor === undefined) return items;

@@ -68,7 +68,8 @@ function clausesFor(values: Readonly<Record<string, string>>): Clauses<SecretSto
       const shown = [await store.list(), store.location, store].map((value) =>
         inspect(value, { depth: Infinity, showHidden: true }),
       );
-      for (const value of Object.values(values)) expect(shown.join("\n").includes(value)).toBe(false);
+      for (const value of Object.values(values))
+        expect(shown.join("\n").includes(value)).toBe(false);
     },
   };
 }
