@@ -84,15 +84,18 @@ export class Attempt implements CheckpointScope {
   }
 
   /** Run `fn` to its end or to the abort, whichever is first. Never throws. */
-  async run(fn: () => unknown): Promise<AttemptResult> {
+  run(fn: () => unknown): AttemptResult | Promise<AttemptResult> {
+    let value: unknown;
     try {
-      const value = runInScope(this, fn);
-      return { ok: true, value: isThenable(value) ? await this.#orAborted(value) : value };
+      value = runInScope(this, fn);
     } catch (error) {
-      return { ok: false, error };
-    } finally {
-      this.#isOver = true;
+      return this.#over({ ok: false, error });
     }
+    if (!isThenable(value)) return this.#over({ ok: true, value });
+    return this.#orAborted(value).then(
+      (settled) => this.#over({ ok: true, value: settled }),
+      (error: unknown) => this.#over({ ok: false, error }),
+    );
   }
 
   async llm(call: LlmCall): Promise<unknown> {
@@ -137,6 +140,11 @@ export class Attempt implements CheckpointScope {
     this.#reusable ??= [...this.#params.sink.reusable];
     const found = this.#reusable.findIndex((entry) => entry.h === hash && entry.name === name);
     return found === -1 ? undefined : this.#reusable.splice(found, 1)[0];
+  }
+
+  #over(result: AttemptResult): AttemptResult {
+    this.#isOver = true;
+    return result;
   }
 
   #checkOpen(what: string): void {

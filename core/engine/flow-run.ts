@@ -146,8 +146,8 @@ export class FlowRun implements FlowScope {
     this.#counters.set(name, count + 1);
     const ask = this.#calls.size;
     return new Promise((resolve, reject) => {
-      const call: Call = { id, kind: spec.kind, name, ask, spec, ...made, resolve, reject, settled: false };
-      this.#asked(call);
+      const { h, inputs: captured } = made;
+      this.#asked({ id, kind: spec.kind, name, ask, h, spec, inputs: captured, resolve, reject, settled: false });
     });
   }
 
@@ -183,8 +183,8 @@ export class FlowRun implements FlowScope {
   }
 
   /** Let `work` go on beside the loop; what it throws ends the advance. */
-  background(work: Promise<void>): void {
-    work.catch((error: unknown) => {
+  background(work: void | Promise<void>): void {
+    work?.catch((error: unknown) => {
       this.#failure ??= { error };
       this.poke();
     });
@@ -192,12 +192,12 @@ export class FlowRun implements FlowScope {
 
   /** Recorded failed attempts of a call, oldest first. */
   failures(callId: string): AttemptEntry[] {
-    return (this.state.attempts.get(callId) ?? []).filter((attempt) => attempt.err !== undefined);
+    return this.state.attempts.get(callId)?.filter((attempt) => attempt.err !== undefined) ?? [];
   }
 
   /** Whether an at-most-once attempt of a call was begun and has left nothing. */
   hasUnfinishedAttempt(callId: string): boolean {
-    return (this.state.attempts.get(callId) ?? []).some((attempt) => attempt.open === true);
+    return this.state.attempts.get(callId)?.some((attempt) => attempt.open === true) ?? false;
   }
 
   /** Remember a value that is about to be recorded as the outcome of `id`. */
@@ -387,7 +387,11 @@ export class FlowRun implements FlowScope {
     this.#fresh = [];
     if (this.#unasked.size > 0)
       return this.#diverged({ kind: "unasked", ids: [...this.#unasked], fresh: fresh.map((call) => call.id) });
-    for (const call of fresh) if (!call.settled) await begin(this, call, now);
+    for (const call of fresh) {
+      if (call.settled) continue;
+      const begun = begin(this, call, now);
+      if (begun !== undefined) await begun;
+    }
     return undefined;
   }
 

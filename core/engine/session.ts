@@ -46,10 +46,12 @@ export class Session {
   }
 
   /** Append under this epoch; false when another advance has taken over. */
-  async append(entries: readonly Entry[], nonce = `${this.epoch}.${++this.#appends}`): Promise<boolean> {
-    if ((await this.execution.journal.append(entries, nonce)) === "superseded") return false;
-    observe(this.context, (o) => o.appended?.({ executionId: this.executionId, entries }));
-    return true;
+  append(entries: readonly Entry[], nonce = `${this.epoch}.${++this.#appends}`): Promise<boolean> {
+    return this.execution.journal.append(entries, nonce).then((result) => {
+      if (result === "superseded") return false;
+      observe(this.context, (o) => o.appended?.({ executionId: this.executionId, entries }));
+      return true;
+    });
   }
 
   /** Read the inbox anew; undefined when nothing has changed since. */

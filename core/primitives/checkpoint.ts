@@ -93,8 +93,14 @@ export function checkpoint(
   const definition = define(name, options, fn);
   registry.add(definition);
 
-  const call = async (...args: readonly unknown[]): Promise<unknown> =>
-    flowScope(`checkpoint "${name}"`).ask({ kind: "checkpoint", definition, args });
+  const where = `checkpoint "${name}"`;
+  const call = (...args: readonly unknown[]): Promise<unknown> => {
+    try {
+      return flowScope(where).ask({ kind: "checkpoint", definition, args });
+    } catch (error) {
+      return Promise.reject(error as Error); // like every other failure of the call
+    }
+  };
   const as = (target: string) => (output: unknown): Override => ({ kind: "override", target, output });
   const handle = Object.assign(call, {
     fn,

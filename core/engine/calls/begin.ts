@@ -9,7 +9,7 @@ import { beginSleep } from "./sleep.ts";
 import { beginWait } from "./wait.ts";
 
 /** Set going a call the journal has no outcome for. */
-export async function begin(run: FlowRun, call: Call, now: number): Promise<void> {
+export function begin(run: FlowRun, call: Call, now: number): void | Promise<void> {
   const { spec } = call;
   switch (spec.kind) {
     case "checkpoint":

@@ -1,15 +1,15 @@
-import { decode, encode } from "../../codec.ts";
+import { type Encoded, decode, encode } from "../../codec.ts";
 import { KitaruExecutionError, hasCode } from "../../errors.ts";
 import type { AttemptEntry, CompletedEntry, Entry, FailedEntry, LlmEntry } from "../../journal/entry.ts";
 import { storeError } from "../../journal/stored-error.ts";
-import { type ValueRef, isBlobRef, isPlainScalar } from "../../journal/values.ts";
+import { type ValueRef, isPlainScalar } from "../../journal/values.ts";
 import { findArtifact } from "../artifacts.ts";
-import { Attempt, type AttemptSink, type LlmRecording, abortAfter } from "../attempt.ts";
+import { Attempt, type AttemptResult, type AttemptSink, type LlmRecording, abortAfter } from "../attempt.ts";
 import { cacheSettingOf, readCache, writeCache } from "../cache.ts";
 import { type Call, fieldsOf } from "../call.ts";
 import { refsOf, release } from "../captured.ts";
 import { observe } from "../context.ts";
-import type { CheckpointDefinition } from "../definitions.ts";
+import type { CacheSetting, CheckpointDefinition } from "../definitions.ts";
 import type { FlowRun } from "../flow-run.ts";
 import { llmFields } from "../llm-entry.ts";
 import { reusableLlms } from "../llm-reuse.ts";
@@ -20,25 +20,30 @@ import { extraEntries } from "./extras.ts";
 const heldDelayMs = 5000;
 
 /** Run a checkpoint inside this advance. */
-export async function beginInline(
+export function beginInline(
   run: FlowRun,
   call: Call,
   definition: CheckpointDefinition,
   now: number,
-): Promise<void> {
+): void | Promise<void> {
   const failures = run.failures(call.id);
-  if (run.hasUnfinishedAttempt(call.id))
-    return settleFailure(new InlineAttempt(run, call, definition, failures.length + 1, now), interrupted(call), []);
-  if (isDelayed(run, call, failures.at(-1), now)) return;
-  const cached = failures.length === 0 ? await cachedOutcome(run, call, definition, now) : undefined;
-  if (cached !== undefined) {
-    const input = await refsOf(run.session.context.values, call.inputs);
-    run.record([
-      { t: "completed", ...fieldsOf(call), in: input, out: cached, disp: "cached", s: now, at: now },
-    ]);
-    return;
-  }
-  start(new InlineAttempt(run, call, definition, failures.length + 1, now));
+  const attempt = new InlineAttempt(run, call, definition, failures.length + 1, now);
+  if (run.hasUnfinishedAttempt(call.id)) return settleFailure(attempt, interrupted(call), noExtras);
+  if (isDelayed(run, call, failures.at(-1), now)) return undefined;
+  const cache = cacheSettingOf(definition, run.params.flow);
+  if (cache?.enabled === true && failures.length === 0) return startUnlessCached(attempt, cache);
+  return start(attempt);
+}
+
+async function startUnlessCached(attempt: InlineAttempt, setting: CacheSetting): Promise<void> {
+  const { run, call, definition, startedAt } = attempt;
+  const { context } = run.session;
+  const out = await readCache(context, definition, call.h, setting, startedAt);
+  if (out === undefined) return start(attempt);
+  const input = await refsOf(context.values, call.inputs);
+  run.record([
+    { t: "completed", ...fieldsOf(call), in: input, out, disp: "cached", s: startedAt, at: startedAt },
+  ]);
 }
 
 /** Wait out what is left of a recorded retry delay. */
@@ -55,17 +60,6 @@ export function interrupted(call: Call): KitaruExecutionError {
     `${call.id} was started and its process ended before it left an outcome. It is declared at-most-once, so it is not run again: find out whether it took effect.`,
     { code: "interrupted", details: { call: call.id } },
   );
-}
-
-async function cachedOutcome(
-  run: FlowRun,
-  call: Call,
-  definition: CheckpointDefinition,
-  now: number,
-): Promise<ValueRef | undefined> {
-  const setting = cacheSettingOf(definition, run.params.flow);
-  if (setting?.enabled !== true) return undefined;
-  return readCache(run.session.context, definition, call.h, setting, now);
 }
 
 /** One attempt of a call in this advance. */
@@ -126,49 +120,88 @@ async function executeOnce(attempt: InlineAttempt): Promise<void> {
     at: startedAt,
   };
   await run.recordDurably([entry]);
-  await execute(attempt);
+  return execute(attempt);
 }
 
-async function execute(attempt: InlineAttempt): Promise<void> {
+function execute(attempt: InlineAttempt): void | Promise<void> {
   const { run, call, definition, scope, number } = attempt;
   const { context, executionId } = run.session;
   observe(context, (o) => o.started?.({ executionId, callId: call.id, name: call.name, attempt: number }));
   const cancelTimeout = abortAfter(context, scope, call.id, definition.timeoutMs);
-  const result = await scope.run(() => definition.fn(...call.inputs.map(release)));
-  cancelTimeout();
-  const extras =
-    scope.logs.length + scope.artifacts.length === 0
-      ? []
-      : await extraEntries(context, call.id, scope, result.ok).catch((error: unknown) => ({ error }));
-  if (!Array.isArray(extras)) return unstorable(attempt, extras.error);
+  const ended = (result: AttemptResult): void | Promise<void> => {
+    cancelTimeout();
+    return finish(attempt, result);
+  };
+  const result = scope.run(() => definition.fn(...call.inputs.map(release)));
+  return result instanceof Promise ? result.then(ended) : ended(result);
+}
+
+/** Synchronous wherever nothing has to be stored first: most attempts end this way. */
+function finish(attempt: InlineAttempt, result: AttemptResult): void | Promise<void> {
+  const { logs, artifacts } = attempt.scope;
+  if (logs.length + artifacts.length > 0) return finishWithExtras(attempt, result);
+  return settle(attempt, result, noExtras);
+}
+
+async function finishWithExtras(attempt: InlineAttempt, result: AttemptResult): Promise<void> {
+  const { run, call, scope } = attempt;
+  let extras: readonly Entry[];
+  try {
+    extras = await extraEntries(run.session.context, call.id, scope, result.ok);
+  } catch (error) {
+    return unstorable(attempt, error);
+  }
+  return settle(attempt, result, extras);
+}
+
+const noExtras: readonly Entry[] = [];
+
+function settle(
+  attempt: InlineAttempt,
+  result: AttemptResult,
+  extras: readonly Entry[],
+): void | Promise<void> {
   if (!result.ok) return settleFailure(attempt, result.error, extras);
   if (isPlainScalar(result.value)) return settleValue(attempt, { v: result.value }, extras);
   return settleEncoded(attempt, result.value, extras);
 }
 
-async function settleEncoded(attempt: InlineAttempt, value: unknown, extras: readonly Entry[]): Promise<void> {
+function settleEncoded(attempt: InlineAttempt, value: unknown, extras: readonly Entry[]): void | Promise<void> {
   const { run, call } = attempt;
+  let encoded: Encoded;
   try {
-    const encoded = encode(value, `the result of ${call.id}`);
-    const put = run.session.context.values.putEncoded(encoded);
-    const out = put instanceof Promise ? await put : put;
-    if (isBlobRef(out)) run.keep(call.id, decode(encoded)); // so that it is not read back
-    return settleValue(attempt, out, extras);
+    encoded = encode(value, `the result of ${call.id}`);
   } catch (error) {
     return unstorable(attempt, error);
   }
+  const out = run.session.context.values.putEncoded(encoded);
+  if (!(out instanceof Promise)) return settleValue(attempt, out, extras);
+  return out.then((ref) => {
+    run.keep(call.id, decode(encoded)); // so that it is not read back
+    return settleValue(attempt, ref, extras);
+  });
 }
 
 /** A value that cannot be stored is the checkpoint's failure; a store that fails is the advance's. */
 function unstorable(attempt: InlineAttempt, error: unknown): Promise<void> {
-  if (hasCode(error, "serialization")) return settleFailure(attempt, error, []);
+  if (hasCode(error, "serialization")) return settleFailure(attempt, error, noExtras);
   throw error;
 }
 
-async function settleValue(attempt: InlineAttempt, out: ValueRef, extras: readonly Entry[]): Promise<void> {
+function settleValue(attempt: InlineAttempt, out: ValueRef, extras: readonly Entry[]): void | Promise<void> {
+  const refs = refsOf(attempt.run.session.context.values, attempt.call.inputs);
+  if (refs instanceof Promise)
+    return refs.then((input: readonly ValueRef[]) => recordValue(attempt, input, out, extras));
+  return recordValue(attempt, refs as readonly ValueRef[], out, extras);
+}
+
+function recordValue(
+  attempt: InlineAttempt,
+  input: readonly ValueRef[],
+  out: ValueRef,
+  extras: readonly Entry[],
+): void {
   const { run, call, number, startedAt } = attempt;
-  const refs = refsOf(run.session.context.values, call.inputs);
-  const input = refs instanceof Promise ? await refs : (refs as readonly ValueRef[]);
   run.running.delete(call.id);
   if (!run.wants(call)) return run.poke();
   const { id, kind, name, ask, h } = call;
