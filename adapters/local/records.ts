@@ -53,7 +53,7 @@ export async function openRecords(options: RecordsOptions): Promise<LocalRecords
 }
 
 const schemaVersion = 1;
-const indexNames = ["flow", "status", "due"] as const satisfies readonly IndexName[];
+const indexNames = ["flow", "due"] as const satisfies readonly IndexName[];
 const indexColumns = indexNames.flatMap((name) => [`${name}_partition`, `${name}_sort`]);
 
 /**

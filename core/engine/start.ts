@@ -32,6 +32,7 @@ export async function startExecution(context: EngineContext, start: StartExecuti
   const input = await checkedInput(start);
   const head = await newHead(context, start, input);
   const { records, orchestrator, capabilities } = context.backend;
+  await noteFlow(context, start.flow.name);
   const draft = headDraft(head, capabilities.dueShards);
   const result = await records.put(draft, "absent");
   if (result.ok && orchestrator.canDrive?.(start.flow.name) === true)
@@ -44,6 +45,19 @@ export async function startExecution(context: EngineContext, start: StartExecuti
       generation: stored.facts.generation,
     });
   return stored;
+}
+
+/** Partition that lists the names of all flows that were ever started, so that executions can be listed across them. */
+export const flowsPartition = "flows";
+
+const noted = new WeakMap<EngineContext, Set<string>>();
+
+/** Written once per flow; a process asks once. */
+async function noteFlow(context: EngineContext, flow: string): Promise<void> {
+  const known = noted.get(context) ?? new Set();
+  if (known.has(flow)) return;
+  await context.backend.records.put({ partition: flowsPartition, sort: flow, body: "{}" }, "absent");
+  noted.set(context, known.add(flow));
 }
 
 async function checkedInput(start: StartExecution): Promise<unknown> {

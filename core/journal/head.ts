@@ -69,7 +69,6 @@ export function headDraft(head: Head, dueShards: number): RecordDraft {
   const sort = `${timeKey(createdAt)}/${id}`;
   const indexes: IndexKeys = {
     flow: { partition: `flow/${flow}`, sort },
-    status: { partition: `status/${head.view.status}`, sort },
     ...dueKey(id, "head", head.dueAt, dueShards),
   };
   return { ...headKey(id), body: JSON.stringify(head), indexes };

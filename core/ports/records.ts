@@ -12,7 +12,7 @@ export interface RecordKey {
 }
 
 /** Secondary orders a record can be found by. */
-export type IndexName = "flow" | "status" | "due";
+export type IndexName = "flow" | "due";
 
 /** Where a record appears in an index; a record without a key is absent from that index. */
 export type IndexKeys = Readonly<Partial<Record<IndexName, RecordKey>>>;

@@ -292,25 +292,24 @@ const listing: Clauses<RecordStore> = {
 const indexing: Clauses<RecordStore> = {
   "a record appears where its index keys say, whole": async (store) => {
     const [key, name] = [freshKey(), freshName()];
-    const indexes = { flow: { partition: name, sort: "f" }, due: { partition: name, sort: "d" } };
+    const indexes = { flow: { partition: name, sort: "f" } };
     const version = await write(store, key, "body", "absent", indexes);
     const record = { ...key, body: "body", version };
     await eventually(async () => {
       expect(await indexed(store, "flow", { partition: name })).toEqual([record]);
-      expect(await indexed(store, "due", { partition: name })).toEqual([record]);
     });
-    expect(await indexed(store, "status", { partition: name })).toEqual([]);
+    expect(await indexed(store, "due", { partition: name })).toEqual([]);
   },
 
   "a changed index key moves the record": async (store) => {
     const [key, name, other] = [freshKey(), freshName(), freshName()];
-    const first = await write(store, key, "1", "absent", status(name, "a"));
-    const second = await write(store, key, "2", first, status(name, "b"));
+    const first = await write(store, key, "1", "absent", dueKeys(name, "a"));
+    const second = await write(store, key, "2", first, dueKeys(name, "b"));
     await eventually(async () => {
-      expect(await indexed(store, "status", { partition: name, to: "b" })).toEqual([]);
+      expect(await indexed(store, "due", { partition: name, to: "b" })).toEqual([]);
       expect(await indexedBodies(store, { partition: name, from: "b" })).toEqual(["2"]);
     });
-    await write(store, key, "3", second, status(other, "b"));
+    await write(store, key, "3", second, dueKeys(other, "b"));
     await eventually(async () => {
       expect(await indexedBodies(store, { partition: name })).toEqual([]);
       expect(await indexedBodies(store, { partition: other })).toEqual(["3"]);
@@ -319,8 +318,8 @@ const indexing: Clauses<RecordStore> = {
 
   "a kept index key keeps the record, with its new body": async (store) => {
     const [key, name] = [freshKey(), freshName()];
-    const version = await write(store, key, "1", "absent", status(name, "a"));
-    await write(store, key, "2", version, status(name, "a"));
+    const version = await write(store, key, "1", "absent", dueKeys(name, "a"));
+    await write(store, key, "2", version, dueKeys(name, "a"));
     await eventually(async () => {
       expect(await indexedBodies(store, { partition: name })).toEqual(["2"]);
     });
@@ -328,11 +327,11 @@ const indexing: Clauses<RecordStore> = {
 
   "a left out index key takes the record away": async (store) => {
     const [key, name] = [freshKey(), freshName()];
-    const both = { ...status(name, "a"), due: { partition: name, sort: "a" } };
+    const both = { ...dueKeys(name, "a"), flow: { partition: name, sort: "a" } };
     const first = await write(store, key, "1", "absent", both);
-    const second = await write(store, key, "2", first, status(name, "a"));
+    const second = await write(store, key, "2", first, dueKeys(name, "a"));
     await eventually(async () => {
-      expect(await indexed(store, "due", { partition: name })).toEqual([]);
+      expect(await indexed(store, "flow", { partition: name })).toEqual([]);
       expect(await indexedBodies(store, { partition: name })).toEqual(["2"]);
     });
     await write(store, key, "3", second);
@@ -344,7 +343,7 @@ const indexing: Clauses<RecordStore> = {
 
   "a deleted record leaves its indexes": async (store) => {
     const [key, name] = [freshKey(), freshName()];
-    const version = await write(store, key, "1", "absent", status(name, "a"));
+    const version = await write(store, key, "1", "absent", dueKeys(name, "a"));
     await store.delete(key, version);
     await eventually(async () => {
       expect(await indexedBodies(store, { partition: name })).toEqual([]);
@@ -353,8 +352,8 @@ const indexing: Clauses<RecordStore> = {
 
   "a failed expectation leaves the indexes alone": async (store) => {
     const [key, name] = [freshKey(), freshName()];
-    const version = await write(store, key, "1", "absent", status(name, "a"));
-    const again = { ...key, body: "x", indexes: status(name, "b") };
+    const version = await write(store, key, "1", "absent", dueKeys(name, "a"));
+    const again = { ...key, body: "x", indexes: dueKeys(name, "b") };
     expect(await store.put(again, "absent")).toEqual({ ok: false });
     await store.delete(key, version);
     expect(await store.put(again, version)).toEqual({ ok: false });
@@ -367,7 +366,7 @@ const indexing: Clauses<RecordStore> = {
     const name = freshName();
     const sorts = numbered(6);
     for (const sort of sorts.toReversed()) {
-      await write(store, freshKey(), sort, "absent", status(name, sort));
+      await write(store, freshKey(), sort, "absent", dueKeys(name, sort));
     }
     await eventually(async () => {
       expect(await indexedBodies(store, { partition: name })).toEqual(sorts);
@@ -384,7 +383,7 @@ const indexing: Clauses<RecordStore> = {
   "records with one index key are each listed once": async (store) => {
     const name = freshName();
     const names = numbered(6);
-    for (const body of names) await write(store, freshKey(), body, "absent", status(name, "same"));
+    for (const body of names) await write(store, freshKey(), body, "absent", dueKeys(name, "same"));
     await eventually(async () => {
       for (const params of [{ limit: 1 }, { limit: 4 }, { limit: 2, reverse: true }, {}]) {
         const found = await indexedBodies(store, { partition: name, ...params });
@@ -406,8 +405,8 @@ function numbered(count: number): string[] {
   return Array.from({ length: count }, (_, index) => `j/${String(index).padStart(6, "0")}`);
 }
 
-function status(partition: string, sort: string): IndexKeys {
-  return { status: { partition, sort } };
+function dueKeys(partition: string, sort: string): IndexKeys {
+  return { due: { partition, sort } };
 }
 
 async function write(
@@ -477,7 +476,7 @@ function indexed(
 }
 
 async function indexedBodies(store: RecordStore, params: ListParams): Promise<string[]> {
-  const items = await indexed(store, "status", params);
+  const items = await indexed(store, "due", params);
   return items.map((item) => item.body);
 }
 
