@@ -8,7 +8,7 @@ import type { AdvanceParams, Directive, ParkParams } from "../ports/orchestrator
 import { adopt } from "./adopt.ts";
 import { type EngineContext, makeNonce, observe } from "./context.ts";
 import { FlowRun, type RunResult } from "./flow-run.ts";
-import { Session, load, loadOrFresh } from "./session.ts";
+import { Session, load, takeFresh } from "./session.ts";
 import { signal } from "./signal.ts";
 
 /** Advances without progress after which an execution is given up: something kills every one of them. */
@@ -23,11 +23,11 @@ const shortestParkMs = 1000;
 export async function advance(context: EngineContext, params: AdvanceParams): Promise<Directive> {
   const claim = await takeOver(context, params);
   if ("directive" in claim) return claim.directive;
-  const { session, adopted, until } = claim;
+  const { session } = claim;
   if (session.state.ended !== undefined) return settleEnd(session);
   const poisoned = poisonedBy(session);
   if (poisoned !== undefined) return append(session, params, poisoned);
-  const run = await makeRun(session, params, adopted, until);
+  const run = await makeRun(claim, params);
   params.onRunning?.(() => run.pokeInbox());
   return conclude(session, params, await run.drive());
 }
@@ -38,6 +38,8 @@ interface Claim {
   readonly session: Session;
   readonly adopted: readonly Entry[];
   readonly until: number;
+  /** The claim of a fresh execution, which joins the first append of the run. */
+  readonly pending: readonly Entry[];
 }
 
 async function takeOver(
@@ -62,15 +64,19 @@ async function takeOver(
     const until = (params.deadline ?? now + leaseMs) + graceMs;
     session.epoch = session.state.epoch + 1;
     const entries = [...beginning(session, now), claimEntry(session.epoch, params.owner, until, now), ...adopted];
-    if (await session.append(entries, makeNonce(context))) return { session, adopted, until };
+    // Nobody else knows of a fresh execution yet: its claim may share the first append. Should it lose against
+    // somebody after all, what ran meanwhile is discarded.
+    if (session.isFresh) return { session, adopted, until, pending: entries };
+    if (await session.append(entries)) return { session, adopted, until, pending: [] };
   }
 }
 
 async function open(context: EngineContext, executionId: string): Promise<Session> {
-  const execution = await loadOrFresh(context, executionId);
+  const fresh = takeFresh(context, executionId);
+  const execution = fresh ?? (await load(context, executionId));
   if (execution.head === undefined)
     throw new KitaruStateError(`There is no execution "${executionId}" on this stack.`, { code: "not_found" });
-  return new Session(context, executionId, execution, execution.head);
+  return new Session(context, execution, execution.head, fresh !== undefined);
 }
 
 /** Another owner's claim stands until it runs out, unless that owner is known to be gone. */
@@ -142,16 +148,11 @@ function poisonedBy(session: Session): EndedEntry | undefined {
 
 // ---- step 3: run
 
-async function makeRun(
-  session: Session,
-  params: AdvanceParams,
-  adopted: readonly Entry[],
-  until: number,
-): Promise<FlowRun> {
+async function makeRun({ session, adopted, until, pending }: Claim, params: AdvanceParams): Promise<FlowRun> {
   const { context, state } = session;
   const { facts, view } = readHead(session.head);
   const flow = context.registry.flow(facts.flow);
-  const started = state.started;
+  const started = state.started ?? pending.find((entry) => entry.t === "started");
   if (flow === undefined || started === undefined) throw new TypeError("takeOver has checked both");
   const lastRetry = state.retries.at(-1);
   const timeoutAt = facts.timeoutAt === undefined ? undefined : facts.timeoutAt + (lastRetry === undefined ? 0 : lastRetry.at - facts.createdAt);
@@ -160,6 +161,8 @@ async function makeRun(
     {
       session,
       flow,
+      started,
+      pending,
       input: await context.values.get(started.input),
       owner: params.owner,
       until,

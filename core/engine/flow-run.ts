@@ -1,6 +1,6 @@
 import { KitaruCancelledError, KitaruTimeoutError, KitaruUsageError, isKitaruError } from "../errors.ts";
 import { digest } from "../hash.ts";
-import type { AttemptEntry, EndedEntry, Entry } from "../journal/entry.ts";
+import type { AttemptEntry, EndedEntry, Entry, StartedEntry } from "../journal/entry.ts";
 import type { InboxItem } from "../journal/inbox.ts";
 import { reviveError, storeError } from "../journal/stored-error.ts";
 import type { JournalState } from "../journal/state.ts";
@@ -35,6 +35,9 @@ export type RunResult =
 interface FlowRunParams {
   readonly session: Session;
   readonly flow: FlowDefinition;
+  readonly started: StartedEntry;
+  /** Entries that open a fresh execution; they share the first append. */
+  readonly pending: readonly Entry[];
   readonly input: unknown;
   /** Epoch milliseconds when the whole flow times out. */
   readonly timeoutAt?: number;
@@ -50,6 +53,8 @@ interface FlowRunParams {
 type Finish = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: unknown };
 
 const forever: Promise<never> = new Promise(() => undefined);
+/** Entries that are written although the flow has ended: what was paid for, said, and claimed. */
+const keptAtEnd: ReadonlySet<Entry["t"]> = new Set(["llm", "log", "started", "advance"]);
 /** How often a running advance looks into the inbox. */
 const pollMs = 3000;
 /** An open call that is due this soon is waited for instead of parking. */
@@ -82,7 +87,9 @@ export class FlowRun implements FlowScope {
   readonly #live = new Map<string, unknown>();
   readonly #causes = new Map<unknown, { readonly id: string; readonly asks: number }>();
   #fresh: Call[] = [];
-  #pending: Entry[] = [];
+  #pending: Entry[];
+  /** Whether the claim of this advance is durable. */
+  #isClaimed: boolean;
   #acks: (() => void)[] = [];
   #now: number;
   readonly #random: () => number;
@@ -106,12 +113,13 @@ export class FlowRun implements FlowScope {
     this.session = params.session;
     this.executionId = params.session.executionId;
     const { state, context } = this.session;
-    const started = state.started;
-    if (started === undefined) throw new TypeError("a run needs a started journal");
+    const { started } = params;
     this.#unasked = new Set(state.known.keys());
     this.#now = started.at;
     this.#random = seededRandom(started.seed);
     this.#recordedLogs = recordedLogs;
+    this.#pending = [...params.pending];
+    this.#isClaimed = params.pending.length === 0;
     this.#until = params.until;
     const now = context.clock.now();
     const { deadline } = params;
@@ -257,7 +265,8 @@ export class FlowRun implements FlowScope {
       const stopped = await this.#tend(now);
       if (stopped !== undefined) return stopped;
     }
-    if (this.#pending.length > 0) return this.#flush();
+    const canFlush = this.#isClaimed || this.#fresh.length === 0 || now >= this.#yieldAt;
+    if (this.#pending.length > 0 && canFlush) return this.#flush();
     if (this.#fresh.length > 0 && (now < this.#yieldAt || this.running.size > 0)) {
       if (now < this.#yieldAt) return this.#startFresh(now);
       await this.#idle(now);
@@ -359,7 +368,8 @@ export class FlowRun implements FlowScope {
     this.#acks = [];
     const cancelledBefore = this.state.cancelling !== undefined;
     const opened = entries.filter((entry) => entry.t === "scheduled");
-    if (!(await this.session.append(entries))) return { kind: "superseded" };
+    if (!(await this.session.append(entries))) return this.#lost();
+    this.#isClaimed = true;
     for (const entry of entries) {
       if (entry.t === "completed" || entry.t === "failed") this.#appended(entry.id);
       else if (entry.t === "ended") this.#ended = true;
@@ -374,6 +384,11 @@ export class FlowRun implements FlowScope {
       await this.#deliver(position);
     else if (position !== undefined) this.#deliverable.push(position);
     return undefined;
+  }
+
+  /** An advance that never got its claim looks again; one that lost it leaves the field. */
+  #lost(): RunResult {
+    return this.#isClaimed ? { kind: "superseded" } : { kind: "yield", clean: false };
   }
 
   #appended(id: string): void {
@@ -547,21 +562,22 @@ export class FlowRun implements FlowScope {
 
   async #diverged(found: Divergence): Promise<RunResult> {
     const error = await divergenceError(found, this.state, this.session.context.values);
-    return this.#append([this.#endedEntry({ status: "failed", err: storeError(error) })]);
+    const claim = this.#isClaimed ? [] : this.params.pending;
+    return this.#append([...claim, this.#endedEntry({ status: "failed", err: storeError(error) })]);
   }
 
   async #end(finish: Finish): Promise<RunResult> {
     if (this.#unasked.size > 0 && this.#cancelError === undefined)
       return this.#diverged({ kind: "unasked", ids: [...this.#unasked], fresh: [] });
     const ended = await this.#outcomeOf(finish);
-    const kept = this.#pending.filter((entry) => entry.t === "llm" || entry.t === "log");
+    const kept = this.#pending.filter((entry) => keptAtEnd.has(entry.t));
     for (const call of this.open.values()) if (call.kind === "flow") await cancelChild(this, call);
     const again = this.#automaticRetry(ended);
     return this.#append(again === undefined ? [...kept, ended] : [...kept, again]);
   }
 
   async #append(entries: readonly Entry[]): Promise<RunResult> {
-    if (!(await this.session.append(entries))) return { kind: "superseded" };
+    if (!(await this.session.append(entries))) return this.#lost();
     return entries.at(-1)?.t === "retried" ? { kind: "yield", clean: true } : { kind: "ended" };
   }
 

@@ -3,7 +3,8 @@ import { type Inbox, type InboxItem, inboxDraft, inboxKey, readInbox, versionOf 
 import { type LoadedExecution, freshExecution, loadExecution } from "../journal/journal.ts";
 import type { JournalState } from "../journal/state.ts";
 import type { StoredRecord } from "../ports/records.ts";
-import { type EngineContext, observe } from "./context.ts";
+import { readHead } from "../journal/head.ts";
+import { type EngineContext, makeNonce, observe } from "./context.ts";
 
 /** Read everything an execution has. */
 export function load(context: EngineContext, executionId: string): Promise<LoadedExecution> {
@@ -12,10 +13,10 @@ export function load(context: EngineContext, executionId: string): Promise<Loade
   return loadExecution({ records, executionId, segmentBytes, recordBytes });
 }
 
-/** Like {@link load}, without reading what this process has only just created. */
-export async function loadOrFresh(context: EngineContext, executionId: string): Promise<LoadedExecution> {
+/** An execution this process has only just created: nobody can have written more of it, so it is not read. */
+export function takeFresh(context: EngineContext, executionId: string): LoadedExecution | undefined {
   const head = context.fresh.get(executionId);
-  if (head === undefined) return load(context, executionId);
+  if (head === undefined) return undefined;
   context.fresh.delete(executionId);
   const { records, capabilities } = context.backend;
   const { segmentBytes, recordBytes } = capabilities;
@@ -31,14 +32,20 @@ export class Session {
   inbox: StoredRecord | undefined;
   head: StoredRecord;
   epoch = 0;
+  /** Whether this process created the execution a moment ago and nothing has been read of it. */
+  readonly isFresh: boolean;
+  /** Unique among all advances; the appends after the first are unique by their epoch, which this advance then holds. */
+  readonly #firstNonce: string;
   #appends = 0;
 
-  constructor(context: EngineContext, executionId: string, execution: LoadedExecution, head: StoredRecord) {
+  constructor(context: EngineContext, execution: LoadedExecution, head: StoredRecord, isFresh: boolean) {
     this.context = context;
-    this.executionId = executionId;
+    this.executionId = readHead(head).facts.id;
     this.execution = execution;
     this.inbox = execution.inbox;
     this.head = head;
+    this.isFresh = isFresh;
+    this.#firstNonce = makeNonce(context);
   }
 
   get state(): JournalState {
@@ -46,7 +53,8 @@ export class Session {
   }
 
   /** Append under this epoch; false when another advance has taken over. */
-  append(entries: readonly Entry[], nonce = `${this.epoch}.${++this.#appends}`): Promise<boolean> {
+  append(entries: readonly Entry[]): Promise<boolean> {
+    const nonce = this.#appends++ === 0 ? this.#firstNonce : `${this.epoch}.${this.#appends}`;
     return this.execution.journal.append(entries, nonce).then((result) => {
       if (result === "superseded") return false;
       observe(this.context, (o) => o.appended?.({ executionId: this.executionId, entries }));
