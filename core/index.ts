@@ -39,3 +39,6 @@ export { durableModel } from "./primitives/durable-model.ts";
 export { llm, type LlmOptions, type LlmSchemaOptions } from "./primitives/llm.ts";
 export type { ModelAlias, ModelPrice } from "./ports/model.ts";
 export type { Backend, Capabilities } from "./ports/backend.ts";
+export { KitaruClient, type ClientOptions } from "./client/client.ts";
+export type { Execution, ExecutionSummary, ListOptions, LogLine } from "./client/executions.ts";
+export type { ArtifactView, AttemptView, CallView, PendingWait } from "./client/view.ts";
