@@ -38,7 +38,12 @@ export function defineConfig(config: KitaruConfig): KitaruConfig {
   return config;
 }
 
-const configNames = ["kitaru.config.ts", "kitaru.config.mts", "kitaru.config.js", "kitaru.config.mjs"];
+const configNames = [
+  "kitaru.config.ts",
+  "kitaru.config.mts",
+  "kitaru.config.js",
+  "kitaru.config.mjs",
+];
 const loaded = new Map<string, Promise<KitaruConfig>>();
 
 /** Load the nearest config from `from` upward; without one the config is empty and `from` is the root. */
@@ -71,7 +76,9 @@ async function importConfig(file: string): Promise<KitaruConfig> {
   }
   const config = module.default;
   if (typeof config !== "object" || config === null)
-    throw new KitaruUsageError(`${file} has no default export. Write: export default defineConfig({ … });`);
+    throw new KitaruUsageError(
+      `${file} has no default export. Write: export default defineConfig({ … });`,
+    );
   return config;
 }
 
@@ -83,13 +90,6 @@ export async function savedStack(root: string): Promise<string | undefined> {
   } catch {
     return undefined;
   }
-}
-
-/** Remember the stack for every later run in this project. */
-export async function saveStack(root: string, name: string): Promise<void> {
-  const file = savedStackFile(root);
-  await mkdir(dirname(file), { recursive: true });
-  await writeFile(file, `${name}\n`);
 }
 
 function savedStackFile(root: string): string {

@@ -1,5 +1,10 @@
 export { configure, type ConfigureOptions } from "./stacks.ts";
-export { defineConfig, type KitaruConfig, type StackContext, type StackDefinition } from "./config.ts";
+export {
+  defineConfig,
+  type KitaruConfig,
+  type StackContext,
+  type StackDefinition,
+} from "./config.ts";
 export {
   type ErrorCode,
   KitaruBackendError,
@@ -32,7 +37,13 @@ export type { FlowHandle, RunOptions } from "./primitives/handle.ts";
 export type { Override } from "./primitives/override.ts";
 export { checkpointContext } from "./primitives/scope.ts";
 export { sleep } from "./primitives/sleep.ts";
-export { wait, type AnswerOptions, type Wait, type WaitCallOptions, type WaitOptions } from "./primitives/wait.ts";
+export {
+  wait,
+  type AnswerOptions,
+  type Wait,
+  type WaitCallOptions,
+  type WaitOptions,
+} from "./primitives/wait.ts";
 export type { Duration } from "./duration.ts";
 export type { ExecutionStatus } from "./journal/head.ts";
 export { durableModel } from "./primitives/durable-model.ts";

@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from "node:async_hooks";
 import { type KitaruConfig, type StackDefinition, loadConfig, savedStack } from "./config.ts";
 import { Runtime } from "./engine/runtime.ts";
 import { KitaruUsageError } from "./errors.ts";
@@ -37,18 +36,17 @@ interface Project {
 let configured: ConfigureOptions = {};
 let project: Promise<Project> | undefined;
 const opened = new Map<string, Promise<Runtime>>();
-const bound = new AsyncLocalStorage<Runtime>();
 
 /** Choose the stack or the config for this process. Call it before the first run. */
 export function configure(options: ConfigureOptions): void {
   configured = { ...configured, ...options };
   project = undefined;
-  if (options.config !== undefined || options.root !== undefined || typeof options.stack === "object") opened.clear();
-}
-
-/** Run `fn` with every flow, answer and client bound to `runtime`. */
-export function withRuntime<T>(runtime: Runtime, fn: () => T): T {
-  return bound.run(runtime, fn);
+  if (
+    options.config !== undefined ||
+    options.root !== undefined ||
+    typeof options.stack === "object"
+  )
+    opened.clear();
 }
 
 /**
@@ -56,9 +54,7 @@ export function withRuntime<T>(runtime: Runtime, fn: () => T): T {
  * `kitaru stack use` > the config's `stack` > `local`.
  */
 export async function activeRuntime(choice: StackChoice = {}): Promise<Runtime> {
-  const inScope = bound.getStore();
   const named = choice.call ?? choice.stack;
-  if (inScope !== undefined && (named === undefined || named === inScope.stack)) return inScope;
   if (named === undefined && choice.flow === undefined && typeof configured.stack === "object")
     return openBackend(configured.stack);
   return openStack(named ?? choice.flow ?? (await defaultStack()));
@@ -79,7 +75,10 @@ export function currentConfig(): Promise<Project> {
 
 async function readProject(): Promise<Project> {
   const from = configured.root ?? process.cwd();
-  const found = configured.config === undefined ? await loadConfig(from) : { config: configured.config, root: from };
+  const found =
+    configured.config === undefined
+      ? await loadConfig(from)
+      : { config: configured.config, root: from };
   const saved = await savedStack(found.root);
   return { ...found, ...(saved === undefined ? {} : { saved }) };
 }
@@ -125,7 +124,12 @@ function openBackend(backend: Backend): Promise<Runtime> {
   const known = opened.get(key);
   if (known !== undefined) return known;
   const opening = currentConfig().then(
-    ({ config }) => new Runtime({ stack: backend.capabilities.kind, backend, models: defineModels(config.models, config.defaultModel) }),
+    ({ config }) =>
+      new Runtime({
+        stack: backend.capabilities.kind,
+        backend,
+        models: defineModels(config.models, config.defaultModel),
+      }),
   );
   opened.set(key, opening);
   return opening;

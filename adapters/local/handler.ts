@@ -20,7 +20,11 @@ async function main(text: string): Promise<void> {
   const { ref, worker } = JSON.parse(text) as Job;
   const backend = await local(worker.options).open({ name: "local", root: worker.root });
   const { config } = await currentConfig();
-  const runtime = new Runtime({ stack: "local", backend, models: defineModels(config.models, config.defaultModel) });
+  const runtime = new Runtime({
+    stack: "local",
+    backend,
+    models: defineModels(config.models, config.defaultModel),
+  });
   const { head, journal } = await load(runtime.context, ref.executionId);
   const facts = head === undefined ? undefined : readHead(head).facts;
   const open = journal.state.opens.get(ref.callId);

@@ -7,7 +7,7 @@ import type {
   StartParams,
   TaskRef,
 } from "../../core/ports/orchestrator.ts";
-import { ProcessSocket, isProcessToken, ring } from "./process-socket.ts";
+import { ProcessSocket, isProcessToken, ringProcess } from "./process-socket.ts";
 import { type WorkerOptions, runInChild } from "./worker.ts";
 
 /** Delays between tries of an advance that failed for a reason outside the flow, in milliseconds. */
@@ -53,14 +53,14 @@ export class LocalOrchestrator implements Orchestrator {
   async wake(token: string, executionId: string): Promise<boolean> {
     if (token === this.#socket.token) return this.#ring(executionId);
     if (!isProcessToken(token)) return false;
-    const answer = await ring(token, executionId);
+    const answer = await ringProcess(token, executionId);
     return answer === "heard" || answer === "no answer";
   }
 
   async isGone(owner: string): Promise<boolean> {
     if (!isProcessToken(owner)) return false;
     if (owner === this.#socket.token) return false;
-    return (await ring(owner, "")) === "gone";
+    return (await ringProcess(owner, "")) === "gone";
   }
 
   canDrive(flow: string): boolean {
@@ -68,7 +68,7 @@ export class LocalOrchestrator implements Orchestrator {
   }
 
   async stop(executionId: string): Promise<void> {
-    this.#drives.get(executionId)?.stop();
+    await this.#drives.get(executionId)?.stop();
   }
 
   async close(): Promise<void> {
@@ -133,7 +133,7 @@ class Drive {
   }
 
   async #loop(): Promise<void> {
-    for (let failures = 0; !this.#stopping.signal.aborted; ) {
+    for (let failures = 0; !this.#stopping.signal.aborted;) {
       this.#isRung = false;
       const directive = await this.#advance(failures);
       if (directive === undefined) {
@@ -178,7 +178,12 @@ class Drive {
 
   async #runTasks(tasks: readonly TaskRef[]): Promise<void> {
     const { host, worker } = this.#params;
-    await runInChild({ tasks, worker, signal: this.#stopping.signal, crashed: (ref, why) => host.crashed(ref, why) });
+    await runInChild({
+      tasks,
+      worker,
+      signal: this.#stopping.signal,
+      crashed: (ref, why) => host.crashed(ref, why),
+    });
   }
 
   /** Until rung, stopped or `ms` have passed; a parked execution does not keep the process alive. */

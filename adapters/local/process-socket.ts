@@ -1,4 +1,5 @@
-import { mkdir, unlink } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
 import { type Server, type Socket, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -63,7 +64,7 @@ export class ProcessSocket {
 export type Answer = "heard" | "unknown execution" | "gone" | "no answer";
 
 /** Ring the process named by `token`; an empty id only asks whether it is there. */
-export function ring(token: string, executionId: string): Promise<Answer> {
+export function ringProcess(token: string, executionId: string): Promise<Answer> {
   const path = token.slice(token.indexOf("@") + 1);
   return new Promise((resolve) => {
     const socket = connect(path);
@@ -74,11 +75,13 @@ export function ring(token: string, executionId: string): Promise<Answer> {
     socket.setEncoding("utf8");
     socket.setTimeout(answerMs, () => done("no answer"));
     socket.on("connect", () => socket.write(`${executionId}\n`));
-    socket.on("data", (reply: string) => done(reply.startsWith("1") ? "heard" : "unknown execution"));
+    socket.on("data", (reply: string) =>
+      done(reply.startsWith("1") ? "heard" : "unknown execution"),
+    );
     socket.on("end", () => done("no answer"));
     socket.on("error", (error: NodeJS.ErrnoException) => {
       const isGone = error.code === "ENOENT" || error.code === "ECONNREFUSED";
-      if (isGone && error.code === "ECONNREFUSED") void unlink(path).catch(() => undefined);
+      if (error.code === "ECONNREFUSED") rmSync(path, { force: true });
       done(isGone ? "gone" : "no answer");
     });
   });

@@ -19,7 +19,12 @@ interface RunInChildParams {
 }
 
 /** Run isolated attempts, each in a child process, as many at a time as there are processors. */
-export async function runInChild({ tasks, worker, signal, crashed }: RunInChildParams): Promise<void> {
+export async function runInChild({
+  tasks,
+  worker,
+  signal,
+  crashed,
+}: RunInChildParams): Promise<void> {
   const queue = [...tasks];
   const lane = async (): Promise<void> => {
     for (let ref = queue.shift(); ref !== undefined && !signal.aborted; ref = queue.shift()) {
@@ -35,7 +40,11 @@ const handler = fileURLToPath(
 );
 
 /** Why the child left no outcome, or undefined when it did its work. */
-function runOne(ref: TaskRef, worker: WorkerOptions, signal: AbortSignal): Promise<string | undefined> {
+function runOne(
+  ref: TaskRef,
+  worker: WorkerOptions,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [handler, JSON.stringify({ ref, worker })], {
       stdio: ["ignore", "inherit", "pipe"],
@@ -52,7 +61,12 @@ function runOne(ref: TaskRef, worker: WorkerOptions, signal: AbortSignal): Promi
     child.once("close", (code, killedBy) => {
       signal.removeEventListener("abort", kill);
       if (code === 0 || signal.aborted) resolve(undefined);
-      else resolve(killedBy === null ? `its process exited with code ${code}${lastLine(errors)}` : `its process was killed by ${killedBy}`);
+      else
+        resolve(
+          killedBy === null
+            ? `its process exited with code ${code}${lastLine(errors)}`
+            : `its process was killed by ${killedBy}`,
+        );
     });
   });
 }

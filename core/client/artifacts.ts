@@ -14,11 +14,17 @@ export class Artifacts {
   }
 
   /** Artifacts of an execution, oldest first, without their values. */
-  async list(executionId: string, options: { readonly name?: string; readonly type?: string } = {}): Promise<ArtifactView[]> {
+  async list(
+    executionId: string,
+    options: { readonly name?: string; readonly type?: string } = {},
+  ): Promise<ArtifactView[]> {
     const { context } = await this.#open();
     const { head } = await load(context, executionId);
     if (head === undefined)
-      throw new KitaruStateError(`There is no execution "${executionId}" on this stack. \`kitaru executions list\` shows what there is.`, { code: "not_found" });
+      throw new KitaruStateError(
+        `There is no execution "${executionId}" on this stack. \`kitaru executions list\` shows what there is.`,
+        { code: "not_found" },
+      );
     const { artifacts } = viewJournal(readHead(head), await readEntries(context, executionId));
     return artifacts.filter(
       ({ name, type }) => (options.name ?? name) === name && (options.type ?? type) === type,
@@ -28,10 +34,15 @@ export class Artifacts {
   /** Value of an artifact by its id (`executionId/callId/name`). Throws a state error (`not_found`) when there is none. */
   async get(id: string): Promise<unknown> {
     const [executionId, callId, name] = splitId(id);
-    const found = (await this.list(executionId)).filter((artifact) => artifact.id === `${executionId}/${callId}/${name}`);
+    const found = (await this.list(executionId)).filter(
+      (artifact) => artifact.id === `${executionId}/${callId}/${name}`,
+    );
     const last = found.at(-1);
     if (last === undefined)
-      throw new KitaruStateError(`There is no artifact "${id}". \`kitaru artifacts list ${executionId}\` shows what there is.`, { code: "not_found" });
+      throw new KitaruStateError(
+        `There is no artifact "${id}". \`kitaru artifacts list ${executionId}\` shows what there is.`,
+        { code: "not_found" },
+      );
     return (await this.#open()).context.values.get(last.ref);
   }
 }
@@ -43,6 +54,8 @@ function splitId(id: string): [string, string, string] {
   const callId = parts.at(-2) ?? "";
   const executionId = parts.slice(0, -2).join("/");
   if (executionId === "")
-    throw new KitaruStateError(`"${id}" is not the id of an artifact. An id looks like EXECUTION/CALL/NAME.`);
+    throw new KitaruStateError(
+      `"${id}" is not the id of an artifact. An id looks like EXECUTION/CALL/NAME.`,
+    );
   return [executionId, callId, name];
 }

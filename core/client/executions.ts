@@ -84,7 +84,9 @@ export class Executions {
     for (const flow of flows) {
       let taken = 0;
       for await (const head of headsOf(runtime, flow)) {
-        const current = isEnd(head.view.status) ? head.view.status : await readStatus(runtime.context, head.facts.id);
+        const current = isEnd(head.view.status)
+          ? head.view.status
+          : await readStatus(runtime.context, head.facts.id);
         if (status !== undefined && current !== status) continue;
         found.push(summaryOf(head, current));
         if (++taken === limit) break;
@@ -97,10 +99,16 @@ export class Executions {
   async latest(options: Omit<ListOptions, "limit"> = {}): Promise<ExecutionSummary> {
     const [newest] = await this.list({ ...options, limit: 1 });
     if (newest !== undefined) return newest;
-    const what = [options.flow && `flow "${options.flow}"`, options.status && `status ${options.status}`].filter(Boolean);
-    throw new KitaruStateError(`No executions found${what.length === 0 ? "" : ` for ${what.join(" and ")}`}.`, {
-      code: "not_found",
-    });
+    const what = [
+      options.flow && `flow "${options.flow}"`,
+      options.status && `status ${options.status}`,
+    ].filter(Boolean);
+    throw new KitaruStateError(
+      `No executions found${what.length === 0 ? "" : ` for ${what.join(" and ")}`}.`,
+      {
+        code: "not_found",
+      },
+    );
   }
 
   /** Questions that await an answer. */
@@ -112,7 +120,10 @@ export class Executions {
    * Answer a wait: the one that is pending, one by name, or one by call id. Resolves once the answer is durable.
    * An execution nobody drives goes on in this process.
    */
-  async input(id: string, options: { readonly wait?: string; readonly value: unknown }): Promise<SignalResult> {
+  async input(
+    id: string,
+    options: { readonly wait?: string; readonly value: unknown },
+  ): Promise<SignalResult> {
     const { wait: target, value } = options;
     return this.#signal(id, { kind: "answer", value, ...(target === undefined ? {} : { target }) });
   }
@@ -143,7 +154,10 @@ export class Executions {
     const { context, backend } = runtime;
     const execution = await load(context, id);
     const status = statusOf(execution, id, context.clock.now());
-    if (isEnd(status)) throw new KitaruStateError(`Execution ${id} has ended (${status}); there is nothing to resume.`);
+    if (isEnd(status))
+      throw new KitaruStateError(
+        `Execution ${id} has ended (${status}); there is nothing to resume.`,
+      );
     const head = headOf(execution.head, id);
     const waits = viewJournal(head, await readEntries(context, id)).pendingWaits;
     const inbox = readInbox(execution.inbox);
@@ -153,7 +167,8 @@ export class Executions {
       );
     await this.#loadFlow(head);
     const owner = execution.journal.state.lastAdvance?.owner;
-    if (owner !== undefined && (await backend.orchestrator.wake(owner, id))) return handleOf(id, runtime);
+    if (owner !== undefined && (await backend.orchestrator.wake(owner, id)))
+      return handleOf(id, runtime);
     await nudge(context, id, inbox, execution.journal.state);
     return handleOf(id, runtime);
   }
@@ -164,8 +179,14 @@ export class Executions {
     const execution = await load(context, id);
     const head = headOf(execution.head, id);
     const { logs } = viewJournal(head, await readEntries(context, id));
-    const wanted = logs.filter((line) => options.call === undefined || line.callId === options.call);
-    return Promise.all(wanted.map(async ({ fields, ...line }) => (fields === undefined ? line : { ...line, fields: await context.values.get(fields) })));
+    const wanted = logs.filter(
+      (line) => options.call === undefined || line.callId === options.call,
+    );
+    return Promise.all(
+      wanted.map(async ({ fields, ...line }) =>
+        fields === undefined ? line : { ...line, fields: await context.values.get(fields) },
+      ),
+    );
   }
 
   /** Hold an execution, to await its result. */

@@ -1,4 +1,11 @@
-import type { CallKind, Disposition, Entry, LlmEntry, OutcomeEntry, WaitingEntry } from "../journal/entry.ts";
+import type {
+  CallKind,
+  Disposition,
+  Entry,
+  LlmEntry,
+  OutcomeEntry,
+  WaitingEntry,
+} from "../journal/entry.ts";
 import type { ExecutionStatus, Head } from "../journal/head.ts";
 import type { StoredError } from "../journal/stored-error.ts";
 import { type ValueRef, isBlobRef } from "../journal/values.ts";
@@ -91,7 +98,9 @@ export function viewJournal(head: Head, entries: readonly Entry[]): JournalView 
     pendingWaits: isOver(entries) ? [] : [...calls.values()].flatMap(pendingOf),
     artifacts: artifacts.filter(({ callId }) => !voided.has(callId) || calls.has(callId)),
     logs,
-    usage: sumUsage(views.flatMap((call) => call.llm.map((record) => ({ record, kind: usageKind(call) })))),
+    usage: sumUsage(
+      views.flatMap((call) => call.llm.map((record) => ({ record, kind: usageKind(call) }))),
+    ),
   };
 }
 
@@ -138,7 +147,9 @@ function addToCalls(calls: Map<string, CallDraft>, entry: Entry): void {
       if (!calls.has(entry.id)) draftOf(calls, unknownCall(entry)).llms.push(entry.llm);
       break;
     case "artifact":
-      draftOf(calls, { id: entry.id, kind: "checkpoint", name: nameOf(entry.id) }).artifacts.push(entry.name);
+      draftOf(calls, { id: entry.id, kind: "checkpoint", name: nameOf(entry.id) }).artifacts.push(
+        entry.name,
+      );
       break;
     case "retried":
       for (const id of entry.voids) calls.delete(id);
@@ -159,7 +170,12 @@ function unknownCall(entry: LlmEntry): Pick<CallDraft, "id" | "kind" | "name"> {
 
 function draftOf(
   calls: Map<string, CallDraft>,
-  call: { readonly id: string; readonly kind: CallKind; readonly name: string; readonly ask?: number },
+  call: {
+    readonly id: string;
+    readonly kind: CallKind;
+    readonly name: string;
+    readonly ask?: number;
+  },
 ): CallDraft {
   const known = calls.get(call.id);
   if (known !== undefined) return known;
@@ -219,12 +235,17 @@ function pendingOf({ id, name, open, outcome }: CallDraft): PendingWait[] {
 }
 
 function artifactsOf(executionId: string, entry: Entry): ArtifactView[] {
-  if (entry.t === "artifact") return [artifact(executionId, entry, entry.name, entry.type, entry.out)];
+  if (entry.t === "artifact")
+    return [artifact(executionId, entry, entry.name, entry.type, entry.out)];
   if (entry.t !== "llm" && entry.t !== "completed") return [];
   const { prompt, response, name } = entry;
   return [
-    ...(prompt === undefined ? [] : [artifact(executionId, entry, `${name}_prompt`, "prompt", prompt)]),
-    ...(response === undefined ? [] : [artifact(executionId, entry, `${name}_response`, "response", response)]),
+    ...(prompt === undefined
+      ? []
+      : [artifact(executionId, entry, `${name}_prompt`, "prompt", prompt)]),
+    ...(response === undefined
+      ? []
+      : [artifact(executionId, entry, `${name}_response`, "response", response)]),
   ];
 }
 
@@ -250,23 +271,54 @@ function logOf(entry: Entry): LogView | undefined {
   const at = new Date(entry.at);
   switch (entry.t) {
     case "log":
-      return { at, message: "log", fields: entry.fields, ...(entry.id === undefined ? {} : { callId: entry.id }) };
+      return {
+        at,
+        message: "log",
+        fields: entry.fields,
+        ...(entry.id === undefined ? {} : { callId: entry.id }),
+      };
     case "started":
       return { at, message: `started flow ${entry.flow}` };
     case "completed":
-      return { at, callId: entry.id, message: entry.expired === true ? "expired" : `completed${entry.disp === undefined ? "" : ` (${entry.disp})`}` };
+      return {
+        at,
+        callId: entry.id,
+        message:
+          entry.expired === true
+            ? "expired"
+            : `completed${entry.disp === undefined ? "" : ` (${entry.disp})`}`,
+      };
     case "failed":
       return { at, callId: entry.id, message: `failed: ${entry.err.message}` };
     case "attempt":
-      return entry.err === undefined ? undefined : { at, callId: entry.id, message: `attempt ${entry.no} failed: ${entry.err.message}` };
+      return entry.err === undefined
+        ? undefined
+        : { at, callId: entry.id, message: `attempt ${entry.no} failed: ${entry.err.message}` };
     case "waiting":
-      return { at, callId: entry.id, message: `waiting${entry.question === undefined ? "" : `: ${entry.question}`}` };
+      return {
+        at,
+        callId: entry.id,
+        message: `waiting${entry.question === undefined ? "" : `: ${entry.question}`}`,
+      };
     case "sleeping":
-      return { at, callId: entry.id, message: `sleeping until ${new Date(entry.due).toISOString()}` };
+      return {
+        at,
+        callId: entry.id,
+        message: `sleeping until ${new Date(entry.due).toISOString()}`,
+      };
     case "scheduled":
-      return { at, callId: entry.id, message: entry.child === undefined ? `scheduled attempt ${entry.no}` : `started ${entry.child}` };
+      return {
+        at,
+        callId: entry.id,
+        message:
+          entry.child === undefined ? `scheduled attempt ${entry.no}` : `started ${entry.child}`,
+      };
     case "llm":
-      return { at, callId: entry.id, message: `${entry.name} answered by ${entry.llm.resolvedModel}` };
+      return {
+        at,
+        callId: entry.id,
+        message: `${entry.name} answered by ${entry.llm.resolvedModel}`,
+      };
     case "cancelling":
       return { at, message: entry.reason === "cancel" ? "cancel requested" : "timed out" };
     case "retried":
@@ -274,7 +326,10 @@ function logOf(entry: Entry): LogView | undefined {
     case "rejected":
       return { at, callId: entry.id, message: `answer refused: ${entry.reason}` };
     case "ended":
-      return { at, message: `${entry.status}${entry.err === undefined ? "" : `: ${entry.err.message}`}` };
+      return {
+        at,
+        message: `${entry.status}${entry.err === undefined ? "" : `: ${entry.err.message}`}`,
+      };
     case "advance":
     case "artifact":
       return undefined;
@@ -291,9 +346,4 @@ function usageKind(call: CallView): "incurred" | "reused" {
 
 function nameOf(callId: string): string {
   return callId.slice(0, callId.lastIndexOf(":"));
-}
-
-/** Whether an execution of this status still has something to do. */
-export function isOpen(status: ExecutionStatus): boolean {
-  return status === "queued" || status === "running" || status === "waiting";
 }

@@ -1,6 +1,12 @@
 import { KitaruExecutionError } from "../errors.ts";
 import { digest } from "../hash.ts";
-import type { CancellingEntry, EndedEntry, Entry, OutcomeEntry, RejectedEntry } from "../journal/entry.ts";
+import type {
+  CancellingEntry,
+  EndedEntry,
+  Entry,
+  OutcomeEntry,
+  RejectedEntry,
+} from "../journal/entry.ts";
 import type { Inbox, InboxItem } from "../journal/inbox.ts";
 import type { JournalState } from "../journal/state.ts";
 import { storeError } from "../journal/stored-error.ts";
@@ -52,10 +58,14 @@ async function entryFor(
   const { state, settled, now } = adoption;
   if (item.kind === "retry") return retried(item.i, state, now);
   if (state.ended !== undefined) return undefined;
-  if (item.kind === "cancel") return cancelling(item.i, adoption);
+  if (item.kind === "cancel") return cancelEntry(item.i, adoption);
   if (state.outcomes.has(item.call) || settled.has(item.call)) return undefined;
   const { at } = item;
-  const call = { ...callFields(item, state), item: item.i, at: Math.min(now, Math.max(at, state.lastAdvance?.at ?? at)) };
+  const call = {
+    ...callFields(item, state),
+    item: item.i,
+    at: Math.min(now, Math.max(at, state.lastAdvance?.at ?? at)),
+  };
   switch (item.kind) {
     case "answer":
       return item.raw === true
@@ -79,7 +89,8 @@ function callFields(
   state: JournalState,
 ): Pick<OutcomeEntry, "id" | "kind" | "name" | "ask" | "h"> {
   const known = state.known.get(item.call);
-  if (known !== undefined) return { id: known.id, kind: known.kind, name: known.name, ask: known.ask, h: known.h };
+  if (known !== undefined)
+    return { id: known.id, kind: known.kind, name: known.name, ask: known.ask, h: known.h };
   const kind = item.kind === "child" ? "flow" : "wait";
   return { id: item.call, kind, name: item.call.slice(0, item.call.lastIndexOf(":")) };
 }
@@ -98,7 +109,10 @@ async function checkRaw(
   return { t: "completed", ...call, out, vh: digest(checked.value) };
 }
 
-function cancelling(item: string, { cancelling: again, now }: Adoption): CancellingEntry | EndedEntry {
+function cancelEntry(
+  item: string,
+  { cancelling: again, now }: Adoption,
+): CancellingEntry | EndedEntry {
   return again
     ? { t: "ended", status: "cancelled", at: now }
     : { t: "cancelling", reason: "cancel", item, at: now };

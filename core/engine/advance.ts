@@ -1,6 +1,12 @@
 import { KitaruExecutionError, KitaruStateError } from "../errors.ts";
 import { hashVersion } from "../hash.ts";
-import { type AdvanceEntry, type EndedEntry, type Entry, type StartedEntry, formatVersion } from "../journal/entry.ts";
+import {
+  type AdvanceEntry,
+  type EndedEntry,
+  type Entry,
+  type StartedEntry,
+  formatVersion,
+} from "../journal/entry.ts";
 import { type Head, type HeadView, isEnd, readHead, updateHead } from "../journal/head.ts";
 import { type Inbox, type InboxItem, inboxDraft, readInbox } from "../journal/inbox.ts";
 import { storeError } from "../journal/stored-error.ts";
@@ -47,7 +53,7 @@ async function takeOver(
   params: AdvanceParams,
 ): Promise<Claim | { readonly directive: Directive }> {
   for (;;) {
-    const session = await open(context, params.executionId);
+    const session = await openSession(context, params.executionId);
     const now = context.clock.now();
     const inbox = readInbox(session.inbox);
     const adopted = await adopt(context, inbox, session.state, now);
@@ -63,7 +69,11 @@ async function takeOver(
     const { leaseMs, graceMs } = context.backend.capabilities;
     const until = (params.deadline ?? now + leaseMs) + graceMs;
     session.epoch = session.state.epoch + 1;
-    const entries = [...beginning(session, now), claimEntry(session.epoch, params.owner, until, now), ...adopted];
+    const entries = [
+      ...beginning(session, now),
+      claimEntry(session.epoch, params.owner, until, now),
+      ...adopted,
+    ];
     // Nobody else knows of a fresh execution yet: its claim may share the first append. Should it lose against
     // somebody after all, what ran meanwhile is discarded.
     if (session.isFresh) return { session, adopted, until, pending: entries };
@@ -71,11 +81,13 @@ async function takeOver(
   }
 }
 
-async function open(context: EngineContext, executionId: string): Promise<Session> {
+async function openSession(context: EngineContext, executionId: string): Promise<Session> {
   const fresh = takeFresh(context, executionId);
   const execution = fresh ?? (await load(context, executionId));
   if (execution.head === undefined)
-    throw new KitaruStateError(`There is no execution "${executionId}" on this stack.`, { code: "not_found" });
+    throw new KitaruStateError(`There is no execution "${executionId}" on this stack.`, {
+      code: "not_found",
+    });
   return new Session(context, execution, execution.head, fresh !== undefined);
 }
 
@@ -101,8 +113,17 @@ function expiriesOf(session: Session, inbox: Inbox, now: number): InboxItem[] {
   const items: InboxItem[] = [];
   for (const open of state.pending()) {
     if (open.t !== "waiting" || open.due === undefined || open.due > now) continue;
-    const isSaid = inbox.items.some((item) => "call" in item && item.call === open.id && !state.items.has(item.i));
-    if (!isSaid) items.push({ kind: "expiry", call: open.id, name: open.name, i: makeNonce(context), at: now });
+    const isSaid = inbox.items.some(
+      (item) => "call" in item && item.call === open.id && !state.items.has(item.i),
+    );
+    if (!isSaid)
+      items.push({
+        kind: "expiry",
+        call: open.id,
+        name: open.name,
+        i: makeNonce(context),
+        at: now,
+      });
   }
   return items;
 }
@@ -138,7 +159,10 @@ function poisonedBy(session: Session): EndedEntry | undefined {
   if (crashed.length < poisonAdvances) return undefined;
   const open = [...state.pending()].map((call) => call.id);
   const last = [...state.outcomes.keys()].at(-1);
-  const where = open.length > 0 ? `Open calls: ${open.join(", ")}.` : `It was after ${last === undefined ? "the start" : last}.`;
+  const where =
+    open.length > 0
+      ? `Open calls: ${open.join(", ")}.`
+      : `It was after ${last === undefined ? "the start" : last}.`;
   const error = new KitaruExecutionError(
     `${poisonAdvances} advances in a row ended without progress: something there kills the process that runs them. ${where} Mend the cause and retry the execution.`,
     { code: "stalled", details: { open } },
@@ -148,14 +172,20 @@ function poisonedBy(session: Session): EndedEntry | undefined {
 
 // ---- step 3: run
 
-async function makeRun({ session, adopted, until, pending }: Claim, params: AdvanceParams): Promise<FlowRun> {
+async function makeRun(
+  { session, adopted, until, pending }: Claim,
+  params: AdvanceParams,
+): Promise<FlowRun> {
   const { context, state } = session;
   const { facts, view } = readHead(session.head);
   const flow = context.registry.flow(facts.flow);
   const started = state.started ?? pending.find((entry) => entry.t === "started");
   if (flow === undefined || started === undefined) throw new TypeError("takeOver has checked both");
   const lastRetry = state.retries.at(-1);
-  const timeoutAt = facts.timeoutAt === undefined ? undefined : facts.timeoutAt + (lastRetry === undefined ? 0 : lastRetry.at - facts.createdAt);
+  const timeoutAt =
+    facts.timeoutAt === undefined
+      ? undefined
+      : facts.timeoutAt + (lastRetry === undefined ? 0 : lastRetry.at - facts.createdAt);
   const previousCrashed = session.epoch > 1 && view.epoch < session.epoch - 1;
   return new FlowRun(
     {
@@ -177,7 +207,11 @@ async function makeRun({ session, adopted, until, pending }: Claim, params: Adva
 
 // ---- step 4: at rest
 
-async function conclude(session: Session, params: AdvanceParams, result: RunResult): Promise<Directive> {
+async function conclude(
+  session: Session,
+  params: AdvanceParams,
+  result: RunResult,
+): Promise<Directive> {
   switch (result.kind) {
     case "ended":
       return settleEnd(session);
@@ -198,8 +232,17 @@ async function park(session: Session, label: string, due: number | undefined): P
   const { clock, backend } = session.context;
   await putHead(session, soon(session)); // findable before parked
   const now = clock.now();
-  const wakeAt = Math.min(now + backend.capabilities.heartbeatMs, Math.max(due ?? Infinity, now + shortestParkMs));
-  return { kind: "park", label, seen: session.inbox?.version ?? "absent", wakeAt, epoch: session.epoch };
+  const wakeAt = Math.min(
+    now + backend.capabilities.heartbeatMs,
+    Math.max(due ?? Infinity, now + shortestParkMs),
+  );
+  return {
+    kind: "park",
+    label,
+    seen: session.inbox?.version ?? "absent",
+    wakeAt,
+    epoch: session.epoch,
+  };
 }
 
 /** A late double of the same owner leaves the field to the other, which goes on; a stranger ends. */
@@ -243,7 +286,10 @@ async function clearInboxDue(session: Session): Promise<void> {
   const { dueAt: _settled, ...rest } = inbox;
   const { records, capabilities } = session.context.backend;
   // on a conflict something new arrived, and what wrote it will look again
-  await records.put(inboxDraft(session.executionId, rest, capabilities.dueShards), session.inbox.version);
+  await records.put(
+    inboxDraft(session.executionId, rest, capabilities.dueShards),
+    session.inbox.version,
+  );
 }
 
 function soon(session: Session): number {
@@ -254,8 +300,11 @@ function soon(session: Session): number {
 async function putHead(session: Session, dueAt: number | undefined): Promise<void> {
   const { context } = session;
   const view = viewOf(session);
-  session.head = await updateHead(context.backend.records, session.head, context.backend.capabilities.dueShards, (head) =>
-    isStale(head, view, dueAt) ? withView(head, view, dueAt) : undefined,
+  session.head = await updateHead(
+    context.backend.records,
+    session.head,
+    context.backend.capabilities.dueShards,
+    (head) => (isStale(head, view, dueAt) ? withView(head, view, dueAt) : undefined),
   );
 }
 
@@ -286,22 +335,24 @@ function viewOf(session: Session): HeadView {
 }
 
 function anyPending(session: Session): boolean {
-  for (const open of session.state.pending()) if (open.t !== "scheduled" || open.child !== undefined) return true;
-  return [...session.state.attempts.values()].some((attempts) => attempts.at(-1)?.retryAt !== undefined);
+  for (const open of session.state.pending())
+    if (open.t !== "scheduled" || open.child !== undefined) return true;
+  return [...session.state.attempts.values()].some(
+    (attempts) => attempts.at(-1)?.retryAt !== undefined,
+  );
 }
 
 /** Park under a token; false when something arrived that no advance has adopted. */
 export async function parkExecution(context: EngineContext, params: ParkParams): Promise<boolean> {
   const { records, capabilities } = context.backend;
-  const inbox: Inbox = { items: [], parked: params.token, dueAt: params.wakeAt + capabilities.graceMs };
+  const inbox: Inbox = {
+    items: [],
+    parked: params.token,
+    dueAt: params.wakeAt + capabilities.graceMs,
+  };
   const draft = inboxDraft(params.executionId, inbox, capabilities.dueShards);
   const result = await records.put(draft, params.seen);
   if (result.ok) return true;
   const found = await records.get(draft);
   return found?.body === draft.body;
-}
-
-/** Whether an execution's head says it has ended. */
-export function hasEnded(head: Head): boolean {
-  return isEnd(head.view.status);
 }

@@ -48,7 +48,9 @@ export async function findArtifact(
 ): Promise<unknown> {
   const { head, journal } = await load(context, executionId);
   if (head === undefined)
-    throw new KitaruStateError(`load(): there is no execution "${executionId}" on this stack.`, { code: "not_found" });
+    throw new KitaruStateError(`load(): there is no execution "${executionId}" on this stack.`, {
+      code: "not_found",
+    });
   const saved = standingArtifacts(await readEntries(context, executionId));
   return context.values.get(pick(executionId, name, saved, journal.state));
 }
@@ -66,7 +68,10 @@ function pick(
   );
   const [only, ...others] = results;
   if (only === undefined) {
-    const names = new Set([...saved.map((artifact) => artifact.name), ...[...state.outcomes.values()].map(({ entry }) => entry.name)]);
+    const names = new Set([
+      ...saved.map((artifact) => artifact.name),
+      ...[...state.outcomes.values()].map(({ entry }) => entry.name),
+    ]);
     throw new KitaruStateError(
       `load(): execution ${executionId} has no artifact named "${name}". It has: ${[...names].join(", ") || "none"}.`,
       { code: "not_found" },

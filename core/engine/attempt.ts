@@ -72,7 +72,14 @@ export class Attempt implements CheckpointScope {
   get facts(): CheckpointFacts {
     const { executionId, callId, number } = this.#params;
     const idempotencyKey = `${executionId}/${callId}`;
-    return { executionId, callId, attempt: number, idempotencyKey, signal: this.#signal(), isReplay: false };
+    return {
+      executionId,
+      callId,
+      attempt: number,
+      idempotencyKey,
+      signal: this.#signal(),
+      isReplay: false,
+    };
   }
 
   /** Stop waiting for the function, and tell it so through its signal. */
@@ -158,14 +165,18 @@ export class Attempt implements CheckpointScope {
   #orAborted(value: PromiseLike<unknown>): Promise<unknown> {
     return new Promise((resolve, reject) => {
       this.#onAbort = reject;
-      if (this.#aborted !== undefined) reject(this.#aborted.reason as Error);
+      if (this.#aborted !== undefined) reject(this.#aborted.reason);
       value.then(resolve, reject);
     });
   }
 }
 
 /** Ask a model with what this backend offers. */
-export function runLlm(context: EngineContext, call: LlmCall, signal: AbortSignal): Promise<LlmOutcome> {
+export function runLlm(
+  context: EngineContext,
+  call: LlmCall,
+  signal: AbortSignal,
+): Promise<LlmOutcome> {
   return call.run({ signal, models: context.models, secrets: context.backend.secrets });
 }
 

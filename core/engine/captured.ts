@@ -28,5 +28,6 @@ export function refsOf(
   inputs: readonly Captured[],
 ): readonly ValueRef[] | Promise<readonly ValueRef[]> {
   const refs = inputs.map((input) => refOf(values, input));
-  return refs.some((ref) => ref instanceof Promise) ? Promise.all(refs) : (refs as ValueRef[]);
+  const isSync = (ref: ValueRef | Promise<ValueRef>): ref is ValueRef => !(ref instanceof Promise);
+  return refs.every(isSync) ? refs : Promise.all(refs.map((ref) => Promise.resolve(ref)));
 }

@@ -36,7 +36,11 @@ export function endOf(head: Head): Pick<ChildItem, "out" | "err"> {
   return { ...(out === undefined ? {} : { out }), ...(err === undefined ? {} : { err }) };
 }
 
-async function startChild(session: Session, open: ScheduledEntry, id: string): Promise<Head | undefined> {
+async function startChild(
+  session: Session,
+  open: ScheduledEntry,
+  id: string,
+): Promise<Head | undefined> {
   const { context, executionId } = session;
   const flow = context.registry.flow(open.name);
   const [input] = open.in;

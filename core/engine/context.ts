@@ -10,7 +10,12 @@ import type { Registry } from "./definitions.ts";
 /** Sees what an advance in this process does; whatever it throws is dropped. */
 export interface Observer {
   /** A call begins to run in this process. */
-  readonly started?: (event: { executionId: string; callId: string; name: string; attempt: number }) => void;
+  readonly started?: (event: {
+    executionId: string;
+    callId: string;
+    name: string;
+    attempt: number;
+  }) => void;
   /** An execution has ended and its head says so. */
   readonly ended?: (event: { executionId: string; head: Head }) => void;
   /** Entries have become durable. */
@@ -58,7 +63,10 @@ export function engineContext(params: ContextParams): EngineContext {
 
 /** Text that no other append, item or start carries. */
 export function makeNonce(context: EngineContext): string {
-  return Math.floor(context.random() * 2 ** 48).toString(36) + Math.floor(context.random() * 2 ** 48).toString(36);
+  return (
+    Math.floor(context.random() * 2 ** 48).toString(36) +
+    Math.floor(context.random() * 2 ** 48).toString(36)
+  );
 }
 
 /** Tell every observer; observation never breaks a run. */

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { KitaruDivergenceError } from "../errors.ts";
 import type { CallKind } from "../journal/entry.ts";
 import type { JournalState, KnownCall } from "../journal/state.ts";
@@ -7,7 +8,11 @@ import { type Call, inputName, inputsOf } from "./call.ts";
 /** A mismatch of code and journal, as found; turned into an error when the advance ends. */
 export type Divergence =
   | { readonly kind: "changed"; readonly call: Call; readonly known: KnownCall }
-  | { readonly kind: "unasked"; readonly ids: readonly string[]; readonly fresh: readonly string[] };
+  | {
+      readonly kind: "unasked";
+      readonly ids: readonly string[];
+      readonly fresh: readonly string[];
+    };
 
 const remedies =
   "Nothing new has run. Either restore the code this execution started with and retry it, or start over with the new code (`kitaru executions replay` keeps what still fits).";
@@ -30,7 +35,9 @@ export async function divergenceError(
 function unaskedError({ ids, fresh }: Divergence & { kind: "unasked" }): KitaruDivergenceError {
   const shown = list(ids);
   const instead =
-    fresh.length === 0 ? "and returns without asking for it" : `and asks for ${list(fresh)} instead`;
+    fresh.length === 0
+      ? "and returns without asking for it"
+      : `and asks for ${list(fresh)} instead`;
   return new KitaruDivergenceError(
     `The flow no longer matches its journal: it recorded ${shown}, but the code does not ask for ${ids.length === 1 ? "that" : "those"} any more, ${instead}. ${remedies}`,
     { details: { call: ids[0], calls: ids } },
@@ -43,7 +50,8 @@ async function describeChange(
   state: JournalState,
   values: ValueStore,
 ): Promise<string> {
-  if (call.kind !== known.kind) return `it was recorded as ${article(known.kind)} and is now ${article(call.kind)}`;
+  if (call.kind !== known.kind)
+    return `it was recorded as ${article(known.kind)} and is now ${article(call.kind)}`;
   if (call.h === known.h)
     return `it was call number ${known.ask + 1} of the flow and is now number ${call.ask + 1}: the calls were reordered, or one was inserted or removed before it`;
   const path = await changedPath(call, state, values);
@@ -58,7 +66,8 @@ async function changedPath(
   const recorded = await recordedInputs(call.id, state, values);
   if (recorded === undefined) return undefined;
   const now = inputsOf(call.spec);
-  if (recorded.length !== now.length) return `the number of arguments (${recorded.length}, now ${now.length})`;
+  if (recorded.length !== now.length)
+    return `the number of arguments (${recorded.length}, now ${now.length})`;
   for (const [index, value] of recorded.entries()) {
     const path = firstDifference(value, now[index], "");
     if (path !== undefined) return `${inputName(call.spec, index)}${path}`;
@@ -102,15 +111,16 @@ function isContainer(value: unknown): value is Record<string, unknown> {
 }
 
 function show(value: unknown): string {
-  const text = typeof value === "string" ? JSON.stringify(value) : typeof value === "object" ? safeJson(value) : String(value);
+  const text =
+    typeof value === "string" || typeof value === "object" ? safeJson(value) : inspect(value);
   return text.length > 60 ? `${text.slice(0, 59)}…` : text;
 }
 
 function safeJson(value: unknown): string {
   try {
-    return JSON.stringify(value) ?? String(value);
+    return JSON.stringify(value);
   } catch {
-    return String(value);
+    return inspect(value);
   }
 }
 
@@ -120,6 +130,9 @@ function article(kind: CallKind): string {
 }
 
 function list(ids: readonly string[]): string {
-  const shown = ids.slice(0, 5).map((id) => `"${id}"`).join(", ");
+  const shown = ids
+    .slice(0, 5)
+    .map((id) => `"${id}"`)
+    .join(", ");
   return ids.length > 5 ? `${shown} and ${ids.length - 5} more` : shown;
 }

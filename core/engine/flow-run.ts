@@ -1,4 +1,9 @@
-import { KitaruCancelledError, KitaruTimeoutError, KitaruUsageError, isKitaruError } from "../errors.ts";
+import {
+  KitaruCancelledError,
+  KitaruTimeoutError,
+  KitaruUsageError,
+  isKitaruError,
+} from "../errors.ts";
 import { digest } from "../hash.ts";
 import type { AttemptEntry, EndedEntry, Entry, StartedEntry } from "../journal/entry.ts";
 import type { InboxItem } from "../journal/inbox.ts";
@@ -50,7 +55,9 @@ interface FlowRunParams {
   readonly checkChildren: boolean;
 }
 
-type Finish = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: unknown };
+type Finish =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly error: unknown };
 
 const forever: Promise<never> = new Promise(() => undefined);
 /** Entries that are written although the flow has ended: what was paid for, said, and claimed. */
@@ -124,7 +131,9 @@ export class FlowRun implements FlowScope {
     const now = context.clock.now();
     const { deadline } = params;
     this.#yieldAt =
-      deadline === undefined ? Infinity : deadline - Math.min(yieldMarginMs, (deadline - now) * yieldShare);
+      deadline === undefined
+        ? Infinity
+        : deadline - Math.min(yieldMarginMs, (deadline - now) * yieldShare);
     this.#polledAt = now;
     this.#tendAt = this.#nextTending();
     if (state.cancelling !== undefined) this.#deliverable.push(state.cancelling.position);
@@ -146,7 +155,8 @@ export class FlowRun implements FlowScope {
     let made: Pick<Call, "h" | "inputs">;
     try {
       const h = digest(inputs);
-      const capturing = recorded === undefined && (spec.kind === "checkpoint" || spec.kind === "flow");
+      const capturing =
+        recorded === undefined && (spec.kind === "checkpoint" || spec.kind === "flow");
       made = { h, inputs: capturing ? captureAll(spec, inputs, id) : [] };
     } catch (error) {
       return Promise.reject(namedError(spec, inputs, id, error));
@@ -155,7 +165,18 @@ export class FlowRun implements FlowScope {
     const ask = this.#calls.size;
     return new Promise((resolve, reject) => {
       const { h, inputs: captured } = made;
-      this.#asked({ id, kind: spec.kind, name, ask, h, spec, inputs: captured, resolve, reject, settled: false });
+      this.#asked({
+        id,
+        kind: spec.kind,
+        name,
+        ask,
+        h,
+        spec,
+        inputs: captured,
+        resolve,
+        reject,
+        settled: false,
+      });
     });
   }
 
@@ -163,7 +184,8 @@ export class FlowRun implements FlowScope {
     if (this.#closed || this.#logs++ < this.#recordedLogs) return;
     const at = this.session.context.clock.now();
     const put = this.session.context.values.put(fields, "the fields of log()");
-    if (put instanceof Promise) this.background(put.then((ref) => this.record([{ t: "log", fields: ref, at }])));
+    if (put instanceof Promise)
+      this.background(put.then((ref) => this.record([{ t: "log", fields: ref, at }])));
     else this.record([{ t: "log", fields: put, at }]);
   }
 
@@ -328,7 +350,9 @@ export class FlowRun implements FlowScope {
     this.#settle(call);
     this.#now = Math.max(this.#now, entry.at);
     if (entry.t === "completed") {
-      const value = this.#live.has(id) ? this.#live.get(id) : this.session.context.values.get(entry.out);
+      const value = this.#live.has(id)
+        ? this.#live.get(id)
+        : this.session.context.values.get(entry.out);
       this.#live.delete(id);
       call.resolve(value instanceof Promise ? await value : value);
       return;
@@ -343,7 +367,8 @@ export class FlowRun implements FlowScope {
     const { entry } = this.state.cancelling ?? {};
     if (entry === undefined) return;
     this.#now = Math.max(this.#now, entry.at);
-    this.#cancelError = entry.reason === "timeout" ? () => this.#timeoutError() : () => this.#cancelledError();
+    this.#cancelError =
+      entry.reason === "timeout" ? () => this.#timeoutError() : () => this.#cancelledError();
     for (const call of this.#calls.values()) {
       if (call.settled) continue;
       if (call.kind === "flow") this.background(cancelChild(this, call));
@@ -376,7 +401,8 @@ export class FlowRun implements FlowScope {
     }
     if (!cancelledBefore && this.state.cancelling !== undefined)
       this.#deliverable.push(this.state.cancelling.position);
-    for (const entry of opened) if (entry.child !== undefined) await startChild(this, entry.id, true);
+    for (const entry of opened)
+      if (entry.child !== undefined) await startChild(this, entry.id, true);
     for (const ack of acks) ack();
     if (this.#ended) return { kind: "ended" };
     const position = this.#deliverable.pop();
@@ -393,7 +419,11 @@ export class FlowRun implements FlowScope {
 
   #appended(id: string): void {
     const call = this.#calls.get(id);
-    if (call !== undefined && !call.settled && !this.#idAt.has(this.state.outcomes.get(id)?.position ?? -1))
+    if (
+      call !== undefined &&
+      !call.settled &&
+      !this.#idAt.has(this.state.outcomes.get(id)?.position ?? -1)
+    )
       this.#enqueue(id);
   }
 
@@ -401,7 +431,11 @@ export class FlowRun implements FlowScope {
     const fresh = this.#fresh;
     this.#fresh = [];
     if (this.#unasked.size > 0)
-      return this.#diverged({ kind: "unasked", ids: [...this.#unasked], fresh: fresh.map((call) => call.id) });
+      return this.#diverged({
+        kind: "unasked",
+        ids: [...this.#unasked],
+        fresh: fresh.map((call) => call.id),
+      });
     for (const call of fresh) {
       if (call.settled) continue;
       const begun = begin(this, call, now);
@@ -415,8 +449,15 @@ export class FlowRun implements FlowScope {
   #nextTending(): number {
     const { deadline } = this.params;
     const renewAt = deadline === undefined ? this.#until - this.#leaseMs() / 2 : Infinity;
-    const timeoutAt = this.state.cancelling === undefined ? (this.params.timeoutAt ?? Infinity) : Infinity;
-    return Math.min(this.#polledAt + pollMs, renewAt, deadline ?? Infinity, this.#earliestDue(), timeoutAt);
+    const timeoutAt =
+      this.state.cancelling === undefined ? (this.params.timeoutAt ?? Infinity) : Infinity;
+    return Math.min(
+      this.#polledAt + pollMs,
+      renewAt,
+      deadline ?? Infinity,
+      this.#earliestDue(),
+      timeoutAt,
+    );
   }
 
   #leaseMs(): number {
@@ -425,7 +466,8 @@ export class FlowRun implements FlowScope {
 
   #earliestDue(): number {
     let due = Infinity;
-    for (const call of this.open.values()) if (call.due !== undefined && call.due < due) due = call.due;
+    for (const call of this.open.values())
+      if (call.due !== undefined && call.due < due) due = call.due;
     return due;
   }
 
@@ -460,7 +502,7 @@ export class FlowRun implements FlowScope {
 
   /** Sleeps that are over become outcomes; delayed attempts start. */
   #settleDue(now: number): void {
-    for (const call of [...this.open.values()]) {
+    for (const call of Array.from(this.open.values())) {
       if (call.due === undefined || call.due > now || call.kind === "wait") continue;
       delete call.due;
       if (call.kind === "sleep") this.record([wokenUp(call, now)]);
@@ -477,7 +519,13 @@ export class FlowRun implements FlowScope {
     );
     if (due.length === 0) return;
     const { context } = this.session;
-    const items = due.map((call): InboxItem => ({ kind: "expiry", call: call.id, name: call.name, i: makeNonce(context), at: now }));
+    const items = due.map((call): InboxItem => ({
+      kind: "expiry",
+      call: call.id,
+      name: call.name,
+      i: makeNonce(context),
+      at: now,
+    }));
     if (await this.session.addToInbox(items)) {
       for (const call of due) delete call.due;
       await this.#adopt(items, now);
@@ -589,7 +637,10 @@ export class FlowRun implements FlowScope {
       return this.#endedEntry({ status: "failed", err: storeError(this.#timeoutError()) });
     if (!finish.ok) return this.#failed(finish.error);
     try {
-      const out = await this.session.context.values.put(finish.value, `the result of flow "${this.params.flow.name}"`);
+      const out = await this.session.context.values.put(
+        finish.value,
+        `the result of flow "${this.params.flow.name}"`,
+      );
       return this.#endedEntry({ status: "completed", out });
     } catch (error) {
       if (isKitaruError(error) && error.code === "serialization") return this.#failed(error);
@@ -661,7 +712,12 @@ function captureAll(spec: CallSpec, inputs: readonly unknown[], id: string): Cal
 }
 
 /** Encoding names the path inside the argument; hashing all of them at once cannot. */
-function namedError(spec: CallSpec, inputs: readonly unknown[], id: string, error: unknown): unknown {
+function namedError(
+  spec: CallSpec,
+  inputs: readonly unknown[],
+  id: string,
+  error: unknown,
+): unknown {
   try {
     captureAll(spec, inputs, id);
   } catch (named) {

@@ -11,7 +11,9 @@ export async function llmFields(
   return {
     out: await values.put(outcome.value, `the answer of ${name}`),
     llm: outcome.record,
-    ...(outcome.prompt === undefined ? {} : { prompt: await values.put(outcome.prompt, "the prompt") }),
+    ...(outcome.prompt === undefined
+      ? {}
+      : { prompt: await values.put(outcome.prompt, "the prompt") }),
     ...(outcome.response === undefined
       ? {}
       : { response: await values.put(outcome.response, "the response") }),

@@ -17,16 +17,24 @@ export async function loadDefinitions(
   loading++;
   try {
     const imported = importModule();
-    let done = false;
-    const settled = imported.finally(() => {
-      done = true;
-    });
-    settled.catch(() => undefined);
-    while (!done && !until()) await new Promise((resolve) => setTimeout(resolve, 2));
-    if (!until()) await settled;
+    const settled = imported.then(
+      () => "loaded" as const,
+      (error: unknown) => ({ error }),
+    );
+    for (let result: Awaited<typeof settled> | undefined; result === undefined && !until();)
+      result = await Promise.race([settled, pause()]);
+    if (until()) return;
+    const result = await settled;
+    if (result !== "loaded") throw result.error;
   } finally {
     loading--;
   }
+}
+
+function pause(): Promise<undefined> {
+  return new Promise((resolve) => {
+    setTimeout(() => resolve(undefined), 2);
+  });
 }
 
 /** A promise that stays pending: what an inert run resolves to. */

@@ -3,7 +3,8 @@ import { sha256Hex } from "../hash.ts";
 /** Deterministic generator, uniform in [0, 1): sfc32 seeded with the SHA-256 of `seed`. */
 export function seededRandom(seed: string): () => number {
   const hash = sha256Hex(seed);
-  const word = (index: number): number => Number.parseInt(hash.slice(index * 8, index * 8 + 8), 16) | 0;
+  const word = (index: number): number =>
+    Number.parseInt(hash.slice(index * 8, index * 8 + 8), 16) | 0;
   let [a, b, c, d] = [word(0), word(1), word(2), word(3)];
   return () => {
     const t = (((a + b) | 0) + d) | 0;
@@ -22,5 +23,11 @@ export function randomUuid(random: () => number): string {
   hex[12] = "4";
   hex[16] = (8 + Math.floor(random() * 4)).toString(16);
   const text = hex.join("");
-  return [text.slice(0, 8), text.slice(8, 12), text.slice(12, 16), text.slice(16, 20), text.slice(20)].join("-");
+  return [
+    text.slice(0, 8),
+    text.slice(8, 12),
+    text.slice(12, 16),
+    text.slice(16, 20),
+    text.slice(20),
+  ].join("-");
 }

@@ -22,7 +22,9 @@ export const neverRetry: RetryPolicy = {
 };
 
 /** What to do after a failed attempt: try again after so many milliseconds, or give up. */
-export type RetryDecision = { readonly retry: true; readonly delayMs: number } | { readonly retry: false };
+export type RetryDecision =
+  | { readonly retry: true; readonly delayMs: number }
+  | { readonly retry: false };
 
 /** Decide whether attempt number `attempt` (from 1), which failed with `error`, is followed by another. */
 export function decideRetry(
@@ -40,7 +42,12 @@ export function decideRetry(
 }
 
 /** Errors that say the code is wrong; trying again cannot mend that. */
-const finalCodes: ReadonlySet<ErrorCode> = new Set(["usage", "context", "serialization", "cancelled"]);
+const finalCodes: ReadonlySet<ErrorCode> = new Set([
+  "usage",
+  "context",
+  "serialization",
+  "cancelled",
+]);
 
 function isFinal(error: unknown): boolean {
   if (isKitaruError(error) && finalCodes.has(error.code)) return true;

@@ -5,7 +5,11 @@ import type { CheckpointDefinition, FlowDefinition, WaitDefinition } from "./def
 
 /** A call as a primitive asks for it. */
 export type CallSpec =
-  | { readonly kind: "checkpoint"; readonly definition: CheckpointDefinition; readonly args: readonly unknown[] }
+  | {
+      readonly kind: "checkpoint";
+      readonly definition: CheckpointDefinition;
+      readonly args: readonly unknown[];
+    }
   | { readonly kind: "llm"; readonly call: LlmCall }
   | { readonly kind: "wait"; readonly definition: WaitDefinition }
   | { readonly kind: "sleep"; readonly length: number | Date }

@@ -1,5 +1,12 @@
 import type { Entry } from "../journal/entry.ts";
-import { type Inbox, type InboxItem, inboxDraft, inboxKey, readInbox, versionOf } from "../journal/inbox.ts";
+import {
+  type Inbox,
+  type InboxItem,
+  inboxDraft,
+  inboxKey,
+  readInbox,
+  versionOf,
+} from "../journal/inbox.ts";
 import { type LoadedExecution, freshExecution, loadExecution } from "../journal/journal.ts";
 import type { JournalState } from "../journal/state.ts";
 import type { StoredRecord } from "../ports/records.ts";
@@ -14,7 +21,10 @@ export function load(context: EngineContext, executionId: string): Promise<Loade
 }
 
 /** An execution this process has only just created: nobody can have written more of it, so it is not read. */
-export function takeFresh(context: EngineContext, executionId: string): LoadedExecution | undefined {
+export function takeFresh(
+  context: EngineContext,
+  executionId: string,
+): LoadedExecution | undefined {
   const head = context.fresh.get(executionId);
   if (head === undefined) return undefined;
   context.fresh.delete(executionId);
@@ -38,7 +48,12 @@ export class Session {
   readonly #firstNonce: string;
   #appends = 0;
 
-  constructor(context: EngineContext, execution: LoadedExecution, head: StoredRecord, isFresh: boolean) {
+  constructor(
+    context: EngineContext,
+    execution: LoadedExecution,
+    head: StoredRecord,
+    isFresh: boolean,
+  ) {
     this.context = context;
     this.executionId = readHead(head).facts.id;
     this.execution = execution;

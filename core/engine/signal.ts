@@ -1,7 +1,15 @@
 import { KitaruStateError, KitaruWaitValidationError } from "../errors.ts";
 import { digest } from "../hash.ts";
 import { type Head, isEnd, readHead } from "../journal/head.ts";
-import { type AnswerItem, type ChildItem, type Inbox, type InboxItem, inboxDraft, readInbox, versionOf } from "../journal/inbox.ts";
+import {
+  type AnswerItem,
+  type ChildItem,
+  type Inbox,
+  type InboxItem,
+  inboxDraft,
+  readInbox,
+  versionOf,
+} from "../journal/inbox.ts";
 import type { JournalState } from "../journal/state.ts";
 import type { WaitingEntry } from "../journal/entry.ts";
 import { validate, validateJson } from "../schema.ts";
@@ -40,7 +48,11 @@ interface Situation {
  * Say something to an execution and wake it. Resolves once it is durable: from then on it is not lost.
  * Throws a state error when it does not fit the execution's state, a wait-validation error for a bad answer.
  */
-export async function signal(context: EngineContext, id: string, what: Signal): Promise<SignalResult> {
+export async function signal(
+  context: EngineContext,
+  id: string,
+  what: Signal,
+): Promise<SignalResult> {
   const nonce = makeNonce(context);
   const { records, capabilities } = context.backend;
   for (;;) {
@@ -48,7 +60,10 @@ export async function signal(context: EngineContext, id: string, what: Signal): 
     const before = await records.get({ partition: `exec/${id}`, sort: "inbox" });
     const { head, journal } = await load(context, id);
     if (head === undefined)
-      throw new KitaruStateError(`There is no execution "${id}" on this stack. \`kitaru executions list\` shows what there is.`, { code: "not_found" });
+      throw new KitaruStateError(
+        `There is no execution "${id}" on this stack. \`kitaru executions list\` shows what there is.`,
+        { code: "not_found" },
+      );
     const inbox = readInbox(before);
     const situation: Situation = { id, head: readHead(head), state: journal.state, inbox };
     const made = await itemFor(context, situation, what, nonce);
@@ -131,7 +146,10 @@ async function answerItem(
   stamp: Stamp,
 ): Promise<InboxItem | (SignalResult & { repeated: true })> {
   const target = resolveTarget(situation, what.target);
-  const item: InboxItem = { ...stamp, ...(await checkedAnswer(context, situation, target, what.value)) };
+  const item: InboxItem = {
+    ...stamp,
+    ...(await checkedAnswer(context, situation, target, what.value)),
+  };
   const settled = settlement(situation, target);
   if (settled === undefined) return openOnly(situation, target, item);
   if (settled.vh === item.vh || settled.i === stamp.i) return { callId: target, repeated: true };
@@ -146,7 +164,12 @@ function abortItem(
   const target = resolveTarget(situation, wanted);
   const settled = settlement(situation, target);
   if (settled === undefined)
-    return openOnly(situation, target, { ...stamp, kind: "abort", call: target, name: waitName(target) });
+    return openOnly(situation, target, {
+      ...stamp,
+      kind: "abort",
+      call: target,
+      name: waitName(target),
+    });
   if (settled.how === "aborted") return { callId: target, repeated: true };
   throw alreadySettled(situation, target, settled.how);
 }
@@ -187,21 +210,30 @@ function resolveTarget(situation: Situation, wanted: string | undefined): string
 function checkWaitId({ id, state }: Situation, callId: string): string {
   const known = state.known.get(callId) ?? state.outcomes.get(callId)?.entry;
   if (known !== undefined && known.kind !== "wait")
-    throw new KitaruStateError(`${callId} of execution ${id} is not a wait but a ${known.kind}; only waits can be answered.`);
+    throw new KitaruStateError(
+      `${callId} of execution ${id} is not a wait but a ${known.kind}; only waits can be answered.`,
+    );
   return callId;
 }
 
 function firstUnasked(situation: Situation, name: string, state: JournalState): string {
   if ([...state.known.values()].some((call) => call.name === name && call.kind !== "wait"))
-    throw new KitaruStateError(`"${name}" of execution ${situation.id} is not a wait; only waits can be answered.`);
+    throw new KitaruStateError(
+      `"${name}" of execution ${situation.id} is not a wait; only waits can be answered.`,
+    );
   return `${name}:0`;
 }
 
 /** The latest settled wait of a name: a repeated click goes to it and never to the next round. */
 function lastSettled({ state, inbox }: Situation, name: string): string | undefined {
-  const settled = [...state.outcomes.values()].map(({ entry }) => entry).filter((entry) => entry.kind === "wait");
+  const settled = [...state.outcomes.values()]
+    .map(({ entry }) => entry)
+    .filter((entry) => entry.kind === "wait");
   const said = inbox.items.filter((item) => item.kind === "answer" || item.kind === "abort");
-  const ids = [...settled.map((entry) => ({ id: entry.id, name: entry.name })), ...said.map((item) => ({ id: item.call, name: item.name }))];
+  const ids = [
+    ...settled.map((entry) => ({ id: entry.id, name: entry.name })),
+    ...said.map((item) => ({ id: item.call, name: item.name })),
+  ];
   return ids
     .filter((call) => call.name === name)
     .toSorted((a, b) => callNumber(a.id) - callNumber(b.id))
@@ -212,7 +244,8 @@ function lastSettled({ state, inbox }: Situation, name: string): string | undefi
 function pendingWaits(situation: Situation): WaitingEntry[] {
   if (situation.state.ended !== undefined) return [];
   return [...situation.state.pending()].filter(
-    (open): open is WaitingEntry => open.t === "waiting" && findItem(situation, open.id) === undefined,
+    (open): open is WaitingEntry =>
+      open.t === "waiting" && findItem(situation, open.id) === undefined,
   );
 }
 
@@ -247,7 +280,10 @@ function settlement(situation: Situation, callId: string): Settlement | undefine
 }
 
 /** An inbox item for a call that the journal has not taken in; one it refused does not count. */
-function findItem({ inbox, state }: Situation, callId: string): Extract<InboxItem, { call: string }> | undefined {
+function findItem(
+  { inbox, state }: Situation,
+  callId: string,
+): Extract<InboxItem, { call: string }> | undefined {
   return inbox.items.find(
     (item): item is Extract<InboxItem, { call: string }> =>
       "call" in item && item.call === callId && !state.items.has(item.i),
@@ -266,13 +302,19 @@ async function checkedAnswer(
   const definition = context.registry.wait(name);
   if (definition !== undefined) {
     const checked =
-      definition.schema === undefined ? gateAnswer(value) : await validate(definition.schema, value);
+      definition.schema === undefined
+        ? gateAnswer(value)
+        : await validate(definition.schema, value);
     if (!checked.ok) throw invalidAnswer(situation.id, target, checked.issues);
     return { ...base, ...(await valueFields(context, target, checked.value)) };
   }
   if (open?.t === "waiting") {
     const checked =
-      open.gate === true ? gateAnswer(value) : open.schema === undefined ? undefined : await validateJson(open.schema as Record<string, unknown>, value);
+      open.gate === true
+        ? gateAnswer(value)
+        : open.schema === undefined
+          ? undefined
+          : await validateJson(open.schema as Record<string, unknown>, value);
     if (checked?.ok === false) throw invalidAnswer(situation.id, target, checked.issues);
     if (open.gate === true) return { ...base, ...(await valueFields(context, target, undefined)) };
   }
@@ -280,10 +322,15 @@ async function checkedAnswer(
 }
 
 /** A wait without a schema takes no value: `true` and nothing at all mean continue. */
-function gateAnswer(value: unknown): { ok: true; value: undefined } | { ok: false; issues: string } {
+function gateAnswer(
+  value: unknown,
+): { ok: true; value: undefined } | { ok: false; issues: string } {
   return value === undefined || value === null || value === true
     ? { ok: true, value: undefined }
-    : { ok: false, issues: "this wait only asks to continue; answer it without a value, or abort it" };
+    : {
+        ok: false,
+        issues: "this wait only asks to continue; answer it without a value, or abort it",
+      };
 }
 
 async function valueFields(
@@ -304,7 +351,11 @@ function invalidAnswer(id: string, target: string, issues: string): KitaruWaitVa
   );
 }
 
-function alreadySettled({ id }: Situation, target: string, how: Settlement["how"]): KitaruStateError {
+function alreadySettled(
+  { id }: Situation,
+  target: string,
+  how: Settlement["how"],
+): KitaruStateError {
   return new KitaruStateError(
     `The wait ${target} of execution ${id} has already been ${how}${how === "answered" ? " with another value" : ""}; that stands.`,
     { code: "conflict", details: { call: target, how } },
@@ -335,14 +386,23 @@ function cancelItem(
   item: string,
   at: number,
 ): InboxItem | { repeated: true } {
-  if (state.items.has(item) || inbox.items.some((known) => known.i === item)) return { repeated: true };
+  if (state.items.has(item) || inbox.items.some((known) => known.i === item))
+    return { repeated: true };
   if (state.ended !== undefined)
-    throw new KitaruStateError(`Execution ${id} cannot be cancelled: it has ended (${state.ended.status}).`);
+    throw new KitaruStateError(
+      `Execution ${id} cannot be cancelled: it has ended (${state.ended.status}).`,
+    );
   return { i: item, at, kind: "cancel" };
 }
 
-function retryItem({ id, head, state, inbox }: Situation, nonce: string, at: number): InboxItem | { repeated: true } {
-  const pendingRetry = inbox.items.some((item) => item.kind === "retry" && !state.items.has(item.i));
+function retryItem(
+  { id, head, state, inbox }: Situation,
+  nonce: string,
+  at: number,
+): InboxItem | { repeated: true } {
+  const pendingRetry = inbox.items.some(
+    (item) => item.kind === "retry" && !state.items.has(item.i),
+  );
   if (pendingRetry || state.items.has(nonce)) return { repeated: true };
   if (state.ended?.status !== "failed") {
     const status = state.ended?.status ?? (isEnd(head.view.status) ? "running" : head.view.status);

@@ -56,7 +56,10 @@ const noted = new WeakMap<EngineContext, Set<string>>();
 async function noteFlow(context: EngineContext, flow: string): Promise<void> {
   const known = noted.get(context) ?? new Set();
   if (known.has(flow)) return;
-  await context.backend.records.put({ partition: flowsPartition, sort: flow, body: "{}" }, "absent");
+  await context.backend.records.put(
+    { partition: flowsPartition, sort: flow, body: "{}" },
+    "absent",
+  );
   noted.set(context, known.add(flow));
 }
 
@@ -65,10 +68,16 @@ async function checkedInput(start: StartExecution): Promise<unknown> {
   if (flow.input === undefined) return input;
   const checked = await validate(flow.input, input);
   if (checked.ok) return checked.value;
-  throw new KitaruUsageError(`The input of flow "${flow.name}" does not fit its schema: ${checked.issues}`);
+  throw new KitaruUsageError(
+    `The input of flow "${flow.name}" does not fit its schema: ${checked.issues}`,
+  );
 }
 
-async function newHead(context: EngineContext, start: StartExecution, input: unknown): Promise<Head> {
+async function newHead(
+  context: EngineContext,
+  start: StartExecution,
+  input: unknown,
+): Promise<Head> {
   const now = context.clock.now();
   const { flow, parent, source } = start;
   const nonce = makeNonce(context);
@@ -97,9 +106,12 @@ async function newHead(context: EngineContext, start: StartExecution, input: unk
 async function existing(context: EngineContext, start: StartExecution, head: Head): Promise<Head> {
   const record = await context.backend.records.get(headKey(start.id));
   if (record === undefined)
-    throw new KitaruStateError(`Execution ${start.id} was deleted while it was being started. Start it again.`);
+    throw new KitaruStateError(
+      `Execution ${start.id} was deleted while it was being started. Start it again.`,
+    );
   const found = readHead(record);
-  if (found.facts.flow !== head.facts.flow || found.facts.h !== head.facts.h) throw conflict(start, found);
+  if (found.facts.flow !== head.facts.flow || found.facts.h !== head.facts.h)
+    throw conflict(start, found);
   return found;
 }
 
@@ -116,7 +128,10 @@ function conflict(start: StartExecution, found: Head): KitaruStateError {
  * Set going an execution whose orchestration is gone, under the next generation.
  * Does nothing when somebody else did so first.
  */
-export async function restartExecution(context: EngineContext, record: StoredRecord): Promise<boolean> {
+export async function restartExecution(
+  context: EngineContext,
+  record: StoredRecord,
+): Promise<boolean> {
   const { records, orchestrator, capabilities } = context.backend;
   const head = readHead(record);
   const generation = head.facts.generation + 1;

@@ -43,17 +43,22 @@ export async function sweepExecution(context: EngineContext, id: string): Promis
   const { orchestrator } = context.backend;
   if (orchestrator.canDrive?.(head.facts.flow) === false) return; // a process that knows the flow will
   if (isSettled(execution, head, inbox)) return clearInbox(context, id, execution);
-  if (await isWellParked(context, execution, inbox, now)) return dueWith(context, record, inbox.dueAt);
+  if (await isWellParked(context, execution, inbox, now))
+    return dueWith(context, record, inbox.dueAt);
   if (await poked(context, id, execution, inbox, now)) return;
   const owner = execution.journal.state.lastAdvance;
-  const isHeld = owner !== undefined && now < owner.until && execution.journal.state.ended === undefined;
+  const isHeld =
+    owner !== undefined && now < owner.until && execution.journal.state.ended === undefined;
   if (isHeld && (await orchestrator.isGone?.(owner.owner)) !== true)
     return dueWith(context, record, owner.until);
   await restartExecution(context, record);
 }
 
 function isOverdue(head: Head, inbox: Inbox, now: number): boolean {
-  return (head.dueAt !== undefined && head.dueAt <= now) || (inbox.dueAt !== undefined && inbox.dueAt <= now);
+  return (
+    (head.dueAt !== undefined && head.dueAt <= now) ||
+    (inbox.dueAt !== undefined && inbox.dueAt <= now)
+  );
 }
 
 /** Ended, everybody told, and nobody wants it retried. */
@@ -70,7 +75,8 @@ async function isWellParked(
   inbox: Inbox,
   now: number,
 ): Promise<boolean> {
-  if (journal.state.ended !== undefined || inbox.parked === undefined || inbox.items.length > 0) return false;
+  if (journal.state.ended !== undefined || inbox.parked === undefined || inbox.items.length > 0)
+    return false;
   if (inbox.dueAt === undefined || inbox.dueAt <= now) return false;
   return (await context.backend.orchestrator.isGone?.(inbox.parked)) !== true;
 }
@@ -93,14 +99,22 @@ async function poked(
   return true;
 }
 
-async function dueWith(context: EngineContext, record: StoredRecord, dueAt: number | undefined): Promise<void> {
+async function dueWith(
+  context: EngineContext,
+  record: StoredRecord,
+  dueAt: number | undefined,
+): Promise<void> {
   const { records, capabilities } = context.backend;
   const head = readHead(record);
   if (head.dueAt === dueAt || dueAt === undefined) return;
   await records.put(headDraft({ ...head, dueAt }, capabilities.dueShards), record.version);
 }
 
-async function clearInbox(context: EngineContext, id: string, { inbox: record }: LoadedExecution): Promise<void> {
+async function clearInbox(
+  context: EngineContext,
+  id: string,
+  { inbox: record }: LoadedExecution,
+): Promise<void> {
   if (record === undefined) return;
   const { dueAt: _past, ...inbox } = readInbox(record);
   const { records, capabilities } = context.backend;

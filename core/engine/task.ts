@@ -38,24 +38,39 @@ export function taskSort(callId: string, attempt: number): string {
  * Run one isolated attempt and store its outcome. Whoever stores first wins; a double leaves no trace.
  * Does nothing when the call has been settled meanwhile.
  */
-export async function runTask(context: EngineContext, ref: TaskRef, signal?: AbortSignal): Promise<void> {
+export async function runTask(
+  context: EngineContext,
+  ref: TaskRef,
+  signal?: AbortSignal,
+): Promise<void> {
   const { head, journal, tasks } = await load(context, ref.executionId);
   const open = journal.state.opens.get(ref.callId);
   if (head === undefined || open?.t !== "scheduled" || open.no !== ref.attempt) return;
-  if (journal.state.outcomes.has(ref.callId) || tasks.has(taskSort(ref.callId, ref.attempt))) return;
+  if (journal.state.outcomes.has(ref.callId) || tasks.has(taskSort(ref.callId, ref.attempt)))
+    return;
   const definition = context.registry.checkpoint(open.name);
   if (definition === undefined)
     throw new KitaruStateError(
       `Checkpoint "${open.name}" of flow "${readHead(head).facts.flow}" is not defined in this program. Import the module that defines it.`,
     );
   if (definition.semantics === "at-most-once" && !(await claimStart(context, ref))) return;
-  const worker = new Worker(context, ref, definition, open, journal.state.llms.get(ref.callId)?.length ?? 0);
+  const worker = new Worker(
+    context,
+    ref,
+    definition,
+    open,
+    journal.state.llms.get(ref.callId)?.length ?? 0,
+  );
   const reusable = [...reusableLlms(journal.state, ref.callId), ...worker.earlier(tasks)];
   await storeOutcome(context, ref, await worker.run(reusable, signal));
 }
 
 /** Store that an attempt ended without one: its process died. Loses against an outcome that is there. */
-export async function recordCrash(context: EngineContext, ref: TaskRef, why: string): Promise<void> {
+export async function recordCrash(
+  context: EngineContext,
+  ref: TaskRef,
+  why: string,
+): Promise<void> {
   const { journal } = await load(context, ref.executionId);
   const open = journal.state.opens.get(ref.callId);
   const definition = open === undefined ? undefined : context.registry.checkpoint(open.name);
@@ -68,10 +83,21 @@ export async function recordCrash(context: EngineContext, ref: TaskRef, why: str
   const decision = decideRetry(definition.retry, ref.attempt, error, context.random);
   const at = context.clock.now();
   const retry = decision.retry && !atMostOnce ? { retryMs: decision.delayMs } : {};
-  await storeOutcome(context, ref, { s: open.at, at, err: storeError(error), llms: [], extras: [], ...retry });
+  await storeOutcome(context, ref, {
+    s: open.at,
+    at,
+    err: storeError(error),
+    llms: [],
+    extras: [],
+    ...retry,
+  });
 }
 
-async function storeOutcome(context: EngineContext, ref: TaskRef, outcome: TaskOutcome): Promise<void> {
+async function storeOutcome(
+  context: EngineContext,
+  ref: TaskRef,
+  outcome: TaskOutcome,
+): Promise<void> {
   await context.backend.records.put(
     {
       partition: executionPartition(ref.executionId),
@@ -156,10 +182,19 @@ class Worker {
     reusable: readonly LlmEntry[],
   ): Promise<TaskOutcome> {
     const stored = result.ok ? await this.#stored(result.value) : result;
-    const fields = { s: startedAt, at: this.#context.clock.now(), llms: [...reusable.filter((entry) => entry.no === this.#ref.attempt), ...this.#llms] };
+    const fields = {
+      s: startedAt,
+      at: this.#context.clock.now(),
+      llms: [...reusable.filter((entry) => entry.no === this.#ref.attempt), ...this.#llms],
+    };
     const extras = await extraEntries(this.#context, this.#ref.callId, scope, stored.ok);
     if (stored.ok) return { ...fields, extras, out: stored.value as ValueRef };
-    const decision = decideRetry(this.#definition.retry, this.#ref.attempt, stored.error, this.#context.random);
+    const decision = decideRetry(
+      this.#definition.retry,
+      this.#ref.attempt,
+      stored.error,
+      this.#context.random,
+    );
     const retry = decision.retry ? { retryMs: decision.delayMs } : {};
     return { ...fields, extras, err: storeError(stored.error), ...retry };
   }
@@ -189,7 +224,11 @@ class Worker {
     };
     this.#llms.push(entry);
     await this.#context.backend.records.put(
-      { partition: executionPartition(executionId), sort: `t/${callId}/llm/${index}`, body: JSON.stringify(entry) },
+      {
+        partition: executionPartition(executionId),
+        sort: `t/${callId}/llm/${index}`,
+        body: JSON.stringify(entry),
+      },
       "absent",
     );
   }

@@ -257,7 +257,12 @@ function isEntry(value: unknown): value is Entry {
   );
 }
 
-function corruptLine(where: string, line: number, why: string, cause?: unknown): KitaruBackendError {
+function corruptLine(
+  where: string,
+  line: number,
+  why: string,
+  cause?: unknown,
+): KitaruBackendError {
   return new KitaruBackendError(
     `The journal of this execution cannot be read: line ${line} of ${where}: ${why}. ` +
       `Restore the record from a backup; nothing was changed.`,

@@ -1,4 +1,10 @@
-import type { IndexKeys, RecordDraft, RecordKey, RecordStore, StoredRecord } from "../ports/records.ts";
+import type {
+  IndexKeys,
+  RecordDraft,
+  RecordKey,
+  RecordStore,
+  StoredRecord,
+} from "../ports/records.ts";
 import type { EndStatus } from "./entry.ts";
 import { dueKey, readDocument, timeKey } from "./inbox.ts";
 import { executionPartition } from "./journal.ts";
@@ -89,7 +95,7 @@ export async function updateHead(
   dueShards: number,
   change: (head: Head) => Head | undefined,
 ): Promise<StoredRecord> {
-  for (let current = loaded; ; ) {
+  for (let current = loaded; ;) {
     const next = change(readHead(current));
     if (next === undefined) return current;
     const draft = headDraft(next, dueShards);

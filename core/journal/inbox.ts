@@ -1,5 +1,11 @@
 import { KitaruBackendError } from "../errors.ts";
-import type { Expectation, IndexKeys, RecordDraft, RecordKey, StoredRecord } from "../ports/records.ts";
+import type {
+  Expectation,
+  IndexKeys,
+  RecordDraft,
+  RecordKey,
+  StoredRecord,
+} from "../ports/records.ts";
 import { executionPartition } from "./journal.ts";
 import type { StoredError } from "./stored-error.ts";
 import type { ValueRef } from "./values.ts";
@@ -47,11 +53,6 @@ export interface Inbox {
 }
 
 export const emptyInbox: Inbox = { items: [] };
-
-/** Item with this id, call or kind. */
-export function itemFor(inbox: Inbox, callId: string): InboxItem | undefined {
-  return inbox.items.find((item) => "call" in item && item.call === callId);
-}
 
 /** Parse an inbox document; an absent one is empty. */
 export function readInbox(record: StoredRecord | undefined): Inbox {

@@ -60,7 +60,7 @@ export class Journal {
   /** Append entries in order. `nonce` must be unique to this append. Applied-but-unreported writes are recognised. */
   async append(entries: readonly Entry[], nonce: string): Promise<AppendResult> {
     const lines = writeLines(entries, nonce);
-    for (let from = 0; from < lines.length; ) {
+    for (let from = 0; from < lines.length;) {
       const to = this.#fitting(lines, from);
       const text = to === from + 1 ? (lines[from] ?? "") : lines.slice(from, to).join("");
       if (!(await this.#write(text))) return "superseded";
@@ -76,7 +76,12 @@ export class Journal {
     const result = await records.put({ partition, sort, body }, version);
     const written = result.ok ? result.version : await this.#ownWrite(sort, body);
     if (written === undefined) return false;
-    this.#tail = this.#advanceTail({ sort, body, bytes: bytes + utf8Length(text), version: written });
+    this.#tail = this.#advanceTail({
+      sort,
+      body,
+      bytes: bytes + utf8Length(text),
+      version: written,
+    });
     return true;
   }
 
@@ -116,7 +121,12 @@ export class Journal {
 
   #advanceTail(tail: Tail): Tail {
     if (tail.bytes < this.#segmentBytes) return tail;
-    return { sort: segmentSort(segmentNumber(tail.sort) + 1), body: "", bytes: 0, version: "absent" };
+    return {
+      sort: segmentSort(segmentNumber(tail.sort) + 1),
+      body: "",
+      bytes: 0,
+      version: "absent",
+    };
   }
 }
 
@@ -167,7 +177,12 @@ export async function loadExecution(params: LoadParams): Promise<LoadedExecution
 /** An execution of which there is nothing but its head. */
 export function freshExecution(params: LoadParams, head: StoredRecord): LoadedExecution {
   const partition = executionPartition(params.executionId);
-  return { head, inbox: undefined, tasks: new Map(), journal: new Journal({ ...params, partition }, []) };
+  return {
+    head,
+    inbox: undefined,
+    tasks: new Map(),
+    journal: new Journal({ ...params, partition }, []),
+  };
 }
 
 /** A listing torn by a writer is whole after one more; what still has a hole after so many is broken. */
@@ -176,7 +191,7 @@ const tornListings = 20;
 async function listAll(records: RecordStore, partition: string): Promise<StoredRecord[]> {
   const first = await records.list({ partition });
   const items = [...first.items];
-  for (let cursor = first.cursor; cursor !== undefined; ) {
+  for (let cursor = first.cursor; cursor !== undefined;) {
     const page = await records.list({ partition, cursor });
     items.push(...page.items);
     cursor = page.cursor;
@@ -198,7 +213,8 @@ function findHole(segments: readonly StoredRecord[]): string | undefined {
 function segmentBytesOf(first: StoredRecord): number {
   const end = first.body.indexOf("\n");
   const started = readLines(first.body.slice(0, end === -1 ? undefined : end), first.sort)[0];
-  if (started?.t !== "started") throw brokenJournal(`${first.sort} does not begin with \`started\``);
+  if (started?.t !== "started")
+    throw brokenJournal(`${first.sort} does not begin with \`started\``);
   return started.segmentBytes;
 }
 

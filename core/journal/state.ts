@@ -114,7 +114,11 @@ export class JournalState {
   #outcome(entry: OutcomeEntry, position: number): void {
     this.#adopted(entry.item);
     if (this.outcomes.has(entry.id)) return; // the first outcome of a call stands
-    this.outcomes.set(entry.id, { entry, position, early: !this.known.has(entry.id) && entry.h === undefined });
+    this.outcomes.set(entry.id, {
+      entry,
+      position,
+      early: !this.known.has(entry.id) && entry.h === undefined,
+    });
     if (isKnown(entry)) this.#know(entry);
   }
 
@@ -144,13 +148,6 @@ export class JournalState {
 
 function isKnown(entry: OutcomeEntry): entry is OutcomeEntry & KnownCall {
   return entry.ask !== undefined && entry.h !== undefined;
-}
-
-/** Fold a whole journal. */
-export function foldJournal(entries: readonly Entry[]): JournalState {
-  const state = new JournalState();
-  for (const entry of entries) state.add(entry);
-  return state;
 }
 
 function push<T>(map: Map<string, T[]>, key: string, value: T): void {

@@ -4,19 +4,32 @@ import { KitaruContextError, KitaruUsageError } from "../errors.ts";
 /** Kinds of artifact. */
 export type ArtifactType = "prompt" | "response" | "context" | "input" | "output" | "blob";
 
-const artifactTypes: readonly string[] = ["prompt", "response", "context", "input", "output", "blob"];
+const artifactTypes: readonly string[] = [
+  "prompt",
+  "response",
+  "context",
+  "input",
+  "output",
+  "blob",
+];
 
 /**
  * Keep a named value with the running checkpoint. It is stored together with the checkpoint's outcome, and only if
  * the attempt succeeds. Throws a context error outside a checkpoint.
  */
-export function save(name: string, value: unknown, options?: { readonly type?: ArtifactType }): void {
+export function save(
+  name: string,
+  value: unknown,
+  options?: { readonly type?: ArtifactType },
+): void {
   const scope = checkpointScope("save()");
   const type = options?.type ?? "output";
   if (typeof name !== "string" || name.trim() === "")
     throw new KitaruUsageError("save(): the name must be a text that is not empty.");
   if (!artifactTypes.includes(type))
-    throw new KitaruUsageError(`save(): unknown artifact type "${String(type)}". Use one of: ${artifactTypes.join(", ")}.`);
+    throw new KitaruUsageError(
+      `save(): unknown artifact type "${type}". Use one of: ${artifactTypes.join(", ")}.`,
+    );
   scope.save({ name, type, value });
 }
 
@@ -32,6 +45,8 @@ export async function load(executionId: string, name: string): Promise<unknown> 
 export function log(fields: Readonly<Record<string, unknown>>): void {
   const scope = currentScope();
   if (scope === undefined)
-    throw new KitaruContextError("log() was called outside a flow. Call it in the body of a flow or inside a checkpoint.");
+    throw new KitaruContextError(
+      "log() was called outside a flow. Call it in the body of a flow or inside a checkpoint.",
+    );
   scope.log(fields);
 }

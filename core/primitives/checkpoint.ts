@@ -59,7 +59,10 @@ export interface Checkpoint<A extends readonly unknown[], R> {
   /** Call it for each item. The first failure rejects once what runs has ended; nothing more is started. */
   map(items: Iterable<A[0]>, options?: MapOptions & { readonly settle?: false }): Promise<R[]>;
   /** Call it for each item and report every outcome. */
-  map(items: Iterable<A[0]>, options: MapOptions & { readonly settle: true }): Promise<PromiseSettledResult<R>[]>;
+  map(
+    items: Iterable<A[0]>,
+    options: MapOptions & { readonly settle: true },
+  ): Promise<PromiseSettledResult<R>[]>;
   /** Stand-in for the results of all calls of this checkpoint in a replay. */
   as(output: R): Override;
   /** One call of this checkpoint, by its number. */
@@ -67,7 +70,9 @@ export interface Checkpoint<A extends readonly unknown[], R> {
 }
 
 /** A function whose result can be stored. */
-type Work<A extends readonly unknown[], R> = (...args: A) => R & (Awaited<R> extends Storable<Awaited<R>> ? unknown : Storable<Awaited<R>>);
+type Work<A extends readonly unknown[], R> = (
+  ...args: A
+) => R & (Awaited<R> extends Storable<Awaited<R>> ? unknown : Storable<Awaited<R>>);
 
 /**
  * Define a recorded unit of work. Its arguments and result must be storable.
@@ -89,7 +94,9 @@ export function checkpoint(
   checkName("checkpoint()", name);
   const [options, fn] = rest.length === 1 ? [{}, rest[0]] : rest;
   if (typeof fn !== "function")
-    throw new KitaruUsageError(`checkpoint "${name}": the last argument must be the function to run.`);
+    throw new KitaruUsageError(
+      `checkpoint "${name}": the last argument must be the function to run.`,
+    );
   const definition = define(name, options, fn);
   registry.add(definition);
 
@@ -98,10 +105,12 @@ export function checkpoint(
     try {
       return flowScope(where).ask({ kind: "checkpoint", definition, args });
     } catch (error) {
-      return Promise.reject(error as Error); // like every other failure of the call
+      return Promise.reject(error); // like every other failure of the call
     }
   };
-  const as = (target: string) => (output: unknown): Override => ({ kind: "override", target, output });
+  const as =
+    (target: string) =>
+    (output: unknown): Override => ({ kind: "override", target, output });
   const handle = Object.assign(call, {
     fn,
     map: (items: Iterable<unknown>, mapOptions?: MapOptions & { settle?: boolean }) =>
@@ -119,7 +128,9 @@ function define(name: string, options: CheckpointOptions, fn: AnyWork): Checkpoi
   const where = `checkpoint "${name}"`;
   const { timeout, runtime = "inline", type, cache, semantics = "at-least-once" } = options;
   if (runtime !== "inline" && runtime !== "isolated")
-    throw new KitaruUsageError(`${where}: unknown runtime "${String(runtime)}". Use "inline" or "isolated".`);
+    throw new KitaruUsageError(
+      `${where}: unknown runtime "${String(runtime)}". Use "inline" or "isolated".`,
+    );
   const retry = retryPolicy(options.retries, where);
   if (semantics === "at-most-once" && retry.attempts > 0)
     throw new KitaruUsageError(
@@ -132,7 +143,14 @@ function define(name: string, options: CheckpointOptions, fn: AnyWork): Checkpoi
     retry,
     runtime,
     semantics,
-    ...(timeout === undefined ? {} : { timeoutMs: positive(parseDuration(timeout, `the timeout of ${where}`), `the timeout of ${where}`) }),
+    ...(timeout === undefined
+      ? {}
+      : {
+          timeoutMs: positive(
+            parseDuration(timeout, `the timeout of ${where}`),
+            `the timeout of ${where}`,
+          ),
+        }),
     ...(type === undefined ? {} : { type }),
     ...(cache === undefined ? {} : { cache: cacheSetting(cache, where) }),
   };
@@ -142,23 +160,43 @@ function define(name: string, options: CheckpointOptions, fn: AnyWork): Checkpoi
 export function retryPolicy(retries: CheckpointOptions["retries"], where: string): RetryPolicy {
   if (retries === undefined) return neverRetry;
   const options: RetryOptions = typeof retries === "number" ? { attempts: retries } : retries;
-  const { attempts, initialDelay, factor = neverRetry.factor, maxDelay, jitter = true, retryIf } = options;
+  const {
+    attempts,
+    initialDelay,
+    factor = neverRetry.factor,
+    maxDelay,
+    jitter = true,
+    retryIf,
+  } = options;
   if (!Number.isInteger(attempts) || attempts < 0)
-    throw new KitaruUsageError(`${where}: retries must be a whole number of at least 0, not ${String(attempts)}.`);
+    throw new KitaruUsageError(
+      `${where}: retries must be a whole number of at least 0, not ${String(attempts)}.`,
+    );
   if (!(factor >= 1) || !Number.isFinite(factor))
-    throw new KitaruUsageError(`${where}: the retry factor must be at least 1, not ${String(factor)}.`);
+    throw new KitaruUsageError(
+      `${where}: the retry factor must be at least 1, not ${String(factor)}.`,
+    );
   return {
     attempts,
     factor,
     jitter,
-    initialDelayMs: initialDelay === undefined ? neverRetry.initialDelayMs : parseDuration(initialDelay, `initialDelay of ${where}`),
-    maxDelayMs: maxDelay === undefined ? neverRetry.maxDelayMs : parseDuration(maxDelay, `maxDelay of ${where}`),
+    initialDelayMs:
+      initialDelay === undefined
+        ? neverRetry.initialDelayMs
+        : parseDuration(initialDelay, `initialDelay of ${where}`),
+    maxDelayMs:
+      maxDelay === undefined
+        ? neverRetry.maxDelayMs
+        : parseDuration(maxDelay, `maxDelay of ${where}`),
     ...(retryIf === undefined ? {} : { retryIf }),
   };
 }
 
 /** Turn the option into a setting. */
-export function cacheSetting(cache: boolean | { readonly ttl: Duration }, where: string): CacheSetting {
+export function cacheSetting(
+  cache: boolean | { readonly ttl: Duration },
+  where: string,
+): CacheSetting {
   return typeof cache === "boolean"
     ? { enabled: cache }
     : { enabled: true, ttlMs: parseDuration(cache.ttl, `the cache ttl of ${where}`) };

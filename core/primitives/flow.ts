@@ -37,7 +37,9 @@ type RunArgs<In> = [In] extends [void]
   : [input: In, options?: RunOptions];
 type CallArgs<In> = [In] extends [void] ? [input?: undefined] : [input: In];
 
-type Body<In, R> = (input: In) => R & (Awaited<R> extends Storable<Awaited<R>> ? unknown : Storable<Awaited<R>>);
+type Body<In, R> = (
+  input: In,
+) => R & (Awaited<R> extends Storable<Awaited<R>> ? unknown : Storable<Awaited<R>>);
 type Input<S, In> = S extends StandardSchema ? SchemaInput<S> : In;
 
 /**
@@ -79,16 +81,22 @@ export function flow(
       flowScope(`${name}.call()`).ask({ kind: "flow", definition, input }),
   });
   Object.defineProperty(handle, "name", { value: name });
-  return handle as unknown as Flow<never, unknown>;
+  return handle;
 }
 
 type AnyBody = (input: never) => unknown;
 
-function define(name: string, options: FlowOptions<StandardSchema | undefined>, fn: AnyBody): FlowDefinition {
+function define(
+  name: string,
+  options: FlowOptions<StandardSchema | undefined>,
+  fn: AnyBody,
+): FlowDefinition {
   const where = `flow "${name}"`;
   const { input, stack, retries = 0, timeout, cache } = options;
   if (!Number.isInteger(retries) || retries < 0)
-    throw new KitaruUsageError(`${where}: retries must be a whole number of at least 0, not ${String(retries)}.`);
+    throw new KitaruUsageError(
+      `${where}: retries must be a whole number of at least 0, not ${String(retries)}.`,
+    );
   const source = definingModule();
   return {
     kind: "flow",
@@ -97,7 +105,9 @@ function define(name: string, options: FlowOptions<StandardSchema | undefined>, 
     retries,
     ...(input === undefined ? {} : { input }),
     ...(stack === undefined ? {} : { stack }),
-    ...(timeout === undefined ? {} : { timeoutMs: parseDuration(timeout, `the timeout of ${where}`) }),
+    ...(timeout === undefined
+      ? {}
+      : { timeoutMs: parseDuration(timeout, `the timeout of ${where}`) }),
     ...(cache === undefined ? {} : { cache: cacheSetting(cache, where) }),
     ...(source === undefined ? {} : { source }),
   };

@@ -84,7 +84,9 @@ class Handle<T> implements FlowHandle<T> {
 
   async result(options: { readonly timeout?: Duration } = {}): Promise<T> {
     const timeoutMs =
-      options.timeout === undefined ? undefined : parseDuration(options.timeout, "the timeout of result()");
+      options.timeout === undefined
+        ? undefined
+        : parseDuration(options.timeout, "the timeout of result()");
     const runtime = await this.#runtime;
     const ended = runtime.ended(this.id, timeoutMs);
     ended.catch(() => undefined);
@@ -102,7 +104,9 @@ class Handle<T> implements FlowHandle<T> {
     const record = await runtime.backend.records.get(headKey(this.id));
     const head = record === undefined ? undefined : readHead(record);
     if (head !== undefined && isEnd(head.view.status)) return outcome(runtime, head);
-    throw new KitaruStateError(`Execution ${this.id} is still running (status: ${await this.status()}).`);
+    throw new KitaruStateError(
+      `Execution ${this.id} is still running (status: ${await this.status()}).`,
+    );
   }
 
   async cancel(): Promise<void> {

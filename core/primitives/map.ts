@@ -15,13 +15,19 @@ export async function mapConcurrently<T, R>(
   { concurrency = Infinity, settle = false }: Options,
 ): Promise<R[] | PromiseSettledResult<R>[]> {
   if (!(concurrency >= 1))
-    throw new KitaruUsageError(`map(): concurrency must be at least 1, not ${String(concurrency)}.`);
+    throw new KitaruUsageError(
+      `map(): concurrency must be at least 1, not ${String(concurrency)}.`,
+    );
   const queue = [...items];
   const results: PromiseSettledResult<R>[] = [];
   let failure: { readonly reason: unknown } | undefined;
   let next = 0;
   const worker = async (): Promise<void> => {
-    while (next < queue.length && (settle || failure === undefined)) {
+    for (
+      let isStopped = false;
+      next < queue.length && !isStopped;
+      isStopped = !settle && failure !== undefined
+    ) {
       const index = next++;
       try {
         results[index] = { status: "fulfilled", value: await fn(queue[index] as T) };

@@ -8,7 +8,10 @@ import { KitaruUsageError } from "../errors.ts";
  */
 export async function sleep(length: Duration | Date): Promise<void> {
   const scope = flowScope("sleep()");
-  await scope.ask({ kind: "sleep", length: length instanceof Date ? checked(length) : parseDuration(length, "sleep()") });
+  await scope.ask({
+    kind: "sleep",
+    length: length instanceof Date ? checked(length) : parseDuration(length, "sleep()"),
+  });
 }
 
 function checked(date: Date): Date {

@@ -56,7 +56,9 @@ type AnswerArgs<In> = [In] extends [void]
   : [executionId: string, value: In, options?: AnswerOptions];
 
 type Answer<S> = S extends StandardSchema ? SchemaInput<S> : void;
-type Result<S, T> = (S extends StandardSchema ? SchemaOutput<S> : void) | (T extends Duration ? undefined : never);
+type Result<S, T> =
+  | (S extends StandardSchema ? SchemaOutput<S> : void)
+  | (T extends Duration ? undefined : never);
 
 /**
  * Define a question to the outside world.
@@ -74,7 +76,9 @@ export function wait<
     ...(schema === undefined ? {} : { schema }),
     ...(question === undefined ? {} : { question }),
     ...(metadata === undefined ? {} : { metadata }),
-    ...(timeout === undefined ? {} : { timeoutMs: parseDuration(timeout, `the timeout of wait "${name}"`) }),
+    ...(timeout === undefined
+      ? {}
+      : { timeoutMs: parseDuration(timeout, `the timeout of wait "${name}"`) }),
   };
   registry.add(definition);
 
@@ -90,10 +94,12 @@ export function wait<
     const runtime = await activeRuntime(stack === undefined ? {} : { stack });
     await signal(runtime.context, executionId, { ...what, target: call ?? name });
   };
-  const as = (target: string) => (output: unknown) => ({ kind: "override", target, output }) as const;
+  const as = (target: string) => (output: unknown) =>
+    ({ kind: "override", target, output }) as const;
   const handle = Object.assign(ask, {
-    answer: (executionId: string, value?: unknown, options?: AnswerOptions) => say({ kind: "answer", value }, executionId, options),
-    abort: (executionId: string, options?: AnswerOptions) => say({ kind: "abort" }, executionId, options),
+    answer: (executionId: string, value?: unknown, how?: AnswerOptions) =>
+      say({ kind: "answer", value }, executionId, how),
+    abort: (executionId: string, how?: AnswerOptions) => say({ kind: "abort" }, executionId, how),
     as: as(`wait.${name}`),
     at: (index: number) => ({ as: as(`${name}:${index}`) }),
   });

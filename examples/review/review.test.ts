@@ -14,10 +14,12 @@ test("a draft is returned once it is approved, and an early answer is kept for i
   await approveDraft.answer(handle.id, true);
   expect(await handle.result()).toContain("Roofs leak");
   const execution = await new KitaruClient().executions.get(handle.id);
-  expect(execution.calls.map((call) => [call.id, call.status])).toEqual([
-    ["research:0", "completed"],
-    ["draft:0", "completed"],
-    ["approve_draft:0", "completed"],
-  ]);
+  expect(new Map(execution.calls.map((call) => [call.id, call.status]))).toEqual(
+    new Map([
+      ["research:0", "completed"],
+      ["draft:0", "completed"],
+      ["approve_draft:0", "completed"],
+    ]),
+  );
   expect(execution.usage.totalTokens).toBeGreaterThan(0);
 });

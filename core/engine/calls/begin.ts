@@ -13,7 +13,8 @@ export function begin(run: FlowRun, call: Call, now: number): void | Promise<voi
   const { spec } = call;
   switch (spec.kind) {
     case "checkpoint":
-      return spec.definition.runtime === "isolated" && run.session.context.backend.capabilities.isolated
+      return spec.definition.runtime === "isolated" &&
+        run.session.context.backend.capabilities.isolated
         ? beginIsolated(run, call, spec.definition, now)
         : beginInline(run, call, spec.definition, now);
     case "llm":

@@ -14,7 +14,12 @@ export async function extraEntries(
   const at = clock.now();
   const extras: (ArtifactEntry | LogEntry)[] = [];
   for (const fields of attempt.logs)
-    extras.push({ t: "log", id: callId, fields: await values.put(fields, "the fields of log()"), at });
+    extras.push({
+      t: "log",
+      id: callId,
+      fields: await values.put(fields, "the fields of log()"),
+      at,
+    });
   if (!succeeded) return extras;
   for (const { name, type, value } of attempt.artifacts) {
     const out = await values.put(value, `artifact "${name}"`);

@@ -1,10 +1,22 @@
 import { type Encoded, decode, encode } from "../../codec.ts";
 import { KitaruExecutionError, hasCode } from "../../errors.ts";
-import type { AttemptEntry, CompletedEntry, Entry, FailedEntry, LlmEntry } from "../../journal/entry.ts";
+import type {
+  AttemptEntry,
+  CompletedEntry,
+  Entry,
+  FailedEntry,
+  LlmEntry,
+} from "../../journal/entry.ts";
 import { storeError } from "../../journal/stored-error.ts";
 import { type ValueRef, isPlainScalar } from "../../journal/values.ts";
 import { findArtifact } from "../artifacts.ts";
-import { Attempt, type AttemptResult, type AttemptSink, type LlmRecording, abortAfter } from "../attempt.ts";
+import {
+  Attempt,
+  type AttemptResult,
+  type AttemptSink,
+  type LlmRecording,
+  abortAfter,
+} from "../attempt.ts";
 import { cacheSettingOf, readCache, writeCache } from "../cache.ts";
 import { type Call, fieldsOf } from "../call.ts";
 import { refsOf, release } from "../captured.ts";
@@ -42,12 +54,25 @@ async function startUnlessCached(attempt: InlineAttempt, setting: CacheSetting):
   if (out === undefined) return start(attempt);
   const input = await refsOf(context.values, call.inputs);
   run.record([
-    { t: "completed", ...fieldsOf(call), in: input, out, disp: "cached", s: startedAt, at: startedAt },
+    {
+      t: "completed",
+      ...fieldsOf(call),
+      in: input,
+      out,
+      disp: "cached",
+      s: startedAt,
+      at: startedAt,
+    },
   ]);
 }
 
 /** Wait out what is left of a recorded retry delay. */
-export function isDelayed(run: FlowRun, call: Call, last: AttemptEntry | undefined, now: number): boolean {
+export function isDelayed(
+  run: FlowRun,
+  call: Call,
+  last: AttemptEntry | undefined,
+  now: number,
+): boolean {
   if (last?.retryAt === undefined || last.retryAt <= now) return false;
   call.due = last.retryAt;
   run.open.set(call.id, call);
@@ -71,14 +96,27 @@ class InlineAttempt implements AttemptSink {
   readonly startedAt: number;
   readonly scope: Attempt;
 
-  constructor(run: FlowRun, call: Call, definition: CheckpointDefinition, number: number, startedAt: number) {
+  constructor(
+    run: FlowRun,
+    call: Call,
+    definition: CheckpointDefinition,
+    number: number,
+    startedAt: number,
+  ) {
     this.run = run;
     this.call = call;
     this.definition = definition;
     this.number = number;
     this.startedAt = startedAt;
     const { context, executionId } = run.session;
-    this.scope = new Attempt({ context, name: definition.name, executionId, callId: call.id, number, sink: this });
+    this.scope = new Attempt({
+      context,
+      name: definition.name,
+      executionId,
+      callId: call.id,
+      number,
+      sink: this,
+    });
   }
 
   get reusable(): readonly LlmEntry[] {
@@ -126,7 +164,9 @@ async function executeOnce(attempt: InlineAttempt): Promise<void> {
 function execute(attempt: InlineAttempt): void | Promise<void> {
   const { run, call, definition, scope, number } = attempt;
   const { context, executionId } = run.session;
-  observe(context, (o) => o.started?.({ executionId, callId: call.id, name: call.name, attempt: number }));
+  observe(context, (o) =>
+    o.started?.({ executionId, callId: call.id, name: call.name, attempt: number }),
+  );
   const cancelTimeout = abortAfter(context, scope, call.id, definition.timeoutMs);
   const ended = (result: AttemptResult): void | Promise<void> => {
     cancelTimeout();
@@ -166,7 +206,11 @@ function settle(
   return settleEncoded(attempt, result.value, extras);
 }
 
-function settleEncoded(attempt: InlineAttempt, value: unknown, extras: readonly Entry[]): void | Promise<void> {
+function settleEncoded(
+  attempt: InlineAttempt,
+  value: unknown,
+  extras: readonly Entry[],
+): void | Promise<void> {
   const { run, call } = attempt;
   let encoded: Encoded;
   try {
@@ -188,11 +232,15 @@ function unstorable(attempt: InlineAttempt, error: unknown): Promise<void> {
   throw error;
 }
 
-function settleValue(attempt: InlineAttempt, out: ValueRef, extras: readonly Entry[]): void | Promise<void> {
+function settleValue(
+  attempt: InlineAttempt,
+  out: ValueRef,
+  extras: readonly Entry[],
+): void | Promise<void> {
   const refs = refsOf(attempt.run.session.context.values, attempt.call.inputs);
   if (refs instanceof Promise)
     return refs.then((input: readonly ValueRef[]) => recordValue(attempt, input, out, extras));
-  return recordValue(attempt, refs as readonly ValueRef[], out, extras);
+  return recordValue(attempt, refs, out, extras);
 }
 
 function recordValue(
@@ -207,18 +255,36 @@ function recordValue(
   const { id, kind, name, ask, h } = call;
   const at = run.session.context.clock.now();
   // one fixed shape: this is the entry written most
-  const entry: CompletedEntry = { t: "completed", id, kind, name, ask, h, in: input, s: startedAt, out, at };
+  const entry: CompletedEntry = {
+    t: "completed",
+    id,
+    kind,
+    name,
+    ask,
+    h,
+    in: input,
+    s: startedAt,
+    out,
+    at,
+  };
   const made: Entry = number === 1 ? entry : { ...entry, tries: number };
   run.record(extras.length === 0 ? [made] : [...extras, made], cacheWriter(attempt, out));
 }
 
-function cacheWriter({ run, call, definition }: InlineAttempt, out: ValueRef): (() => void) | undefined {
+function cacheWriter(
+  { run, call, definition }: InlineAttempt,
+  out: ValueRef,
+): (() => void) | undefined {
   if (cacheSettingOf(definition, run.params.flow)?.enabled !== true) return undefined;
   const { context, executionId } = run.session;
   return () => void writeCache(context, definition, call.h, { executionId, callId: call.id, out });
 }
 
-async function settleFailure(attempt: InlineAttempt, error: unknown, extras: readonly Entry[]): Promise<void> {
+async function settleFailure(
+  attempt: InlineAttempt,
+  error: unknown,
+  extras: readonly Entry[],
+): Promise<void> {
   const { run, call } = attempt;
   const input = await refsOf(run.session.context.values, call.inputs);
   run.running.delete(call.id);
@@ -228,7 +294,11 @@ async function settleFailure(attempt: InlineAttempt, error: unknown, extras: rea
   if (entry.t === "attempt") tryAgain(attempt, entry);
 }
 
-function failureEntry(attempt: InlineAttempt, error: unknown, input: readonly ValueRef[]): AttemptEntry | FailedEntry {
+function failureEntry(
+  attempt: InlineAttempt,
+  error: unknown,
+  input: readonly ValueRef[],
+): AttemptEntry | FailedEntry {
   const { run, call, definition, number, startedAt } = attempt;
   const { clock, random } = run.session.context;
   const at = clock.now();
@@ -236,7 +306,16 @@ function failureEntry(attempt: InlineAttempt, error: unknown, input: readonly Va
   const decision = decideRetry(definition.retry, number, error, random);
   const tries = number === 1 ? {} : { tries: number };
   return decision.retry
-    ? { t: "attempt", ...fieldsOf(call), no: number, s: startedAt, err, in: input, retryAt: at + decision.delayMs, at }
+    ? {
+        t: "attempt",
+        ...fieldsOf(call),
+        no: number,
+        s: startedAt,
+        err,
+        in: input,
+        retryAt: at + decision.delayMs,
+        at,
+      }
     : { t: "failed", ...fieldsOf(call), in: input, s: startedAt, ...tries, err, at };
 }
 
@@ -261,7 +340,10 @@ function tryAgain({ run, call }: InlineAttempt, { retryAt = 0, at }: AttemptEntr
   };
 }
 
-async function recordLlm({ run, call, number }: InlineAttempt, recording: LlmRecording): Promise<void> {
+async function recordLlm(
+  { run, call, number }: InlineAttempt,
+  recording: LlmRecording,
+): Promise<void> {
   const { index, name, hash, outcome, startedAt } = recording;
   const { values, clock } = run.session.context;
   const entry: LlmEntry = {

@@ -64,7 +64,10 @@ function adopt(
     run.record([...before, { t: "failed", ...common, ...tries, err: failure }]);
     return;
   }
-  run.record([...before, { t: "attempt", ...common, no: open.no, err: failure, retryAt: at + retryMs }]);
+  run.record([
+    ...before,
+    { t: "attempt", ...common, no: open.no, err: failure, retryAt: at + retryMs },
+  ]);
   run.restart(call);
 }
 

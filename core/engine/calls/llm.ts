@@ -13,11 +13,18 @@ export function beginLlm(run: FlowRun, call: Call, request: LlmCall, now: number
   run.background(askModel(run, call, request, now));
 }
 
-async function askModel(run: FlowRun, call: Call, request: LlmCall, startedAt: number): Promise<void> {
+async function askModel(
+  run: FlowRun,
+  call: Call,
+  request: LlmCall,
+  startedAt: number,
+): Promise<void> {
   const controller = new AbortController();
   call.abort = (reason) => controller.abort(reason);
   const { context, executionId } = run.session;
-  observe(context, (o) => o.started?.({ executionId, callId: call.id, name: call.name, attempt: 1 }));
+  observe(context, (o) =>
+    o.started?.({ executionId, callId: call.id, name: call.name, attempt: 1 }),
+  );
   const entry = await outcomeOf(run, call, request, controller.signal, startedAt);
   run.running.delete(call.id);
   if (run.wants(call)) run.record([entry]);

@@ -20,7 +20,8 @@ export async function beginWait(
   const { values } = run.session.context;
   if (timeoutMs !== undefined) call.due = now + timeoutMs;
   const jsonSchema = schema === undefined ? undefined : toJsonSchema(schema);
-  const meta = metadata === undefined ? undefined : await values.put(metadata, `the metadata of ${call.id}`);
+  const meta =
+    metadata === undefined ? undefined : await values.put(metadata, `the metadata of ${call.id}`);
   run.record([
     {
       t: "waiting",
