@@ -1,4 +1,4 @@
-import { access, mkdir, readFile, writeFile } from "node:fs/promises";
+import { access, readFile } from "node:fs/promises";
 import { dirname, join, parse } from "node:path";
 import { pathToFileURL } from "node:url";
 import { KitaruUsageError, messageOf } from "./errors.ts";

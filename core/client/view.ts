@@ -6,7 +6,7 @@ import type {
   OutcomeEntry,
   WaitingEntry,
 } from "../journal/entry.ts";
-import type { ExecutionStatus, Head } from "../journal/head.ts";
+import type { Head } from "../journal/head.ts";
 import type { StoredError } from "../journal/stored-error.ts";
 import { type ValueRef, isBlobRef } from "../journal/values.ts";
 import { type Usage, sumUsage } from "../models/usage.ts";

@@ -7,7 +7,7 @@ import {
   type StartedEntry,
   formatVersion,
 } from "../journal/entry.ts";
-import { type Head, type HeadView, isEnd, readHead, updateHead } from "../journal/head.ts";
+import { type Head, type HeadView, readHead, updateHead } from "../journal/head.ts";
 import { type Inbox, type InboxItem, inboxDraft, readInbox } from "../journal/inbox.ts";
 import { storeError } from "../journal/stored-error.ts";
 import type { AdvanceParams, Directive, ParkParams } from "../ports/orchestrator.ts";

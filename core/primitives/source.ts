@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 
-const packageRoot = new URL("../../", import.meta.url).href;
-const framePattern = /(?:\(|at )(file:\/\/[^\s)]+):\d+:\d+\)?$/;
+const ownFolder = fileURLToPath(new URL("../", import.meta.url));
+const framePattern = /(?:\(|at )((?:file:\/\/|\/|[A-Za-z]:[\\/])[^\s)]+):\d+:\d+\)?$/;
 
 /**
  * Path of the module whose top level is defining a flow, so that another process can load it again;
@@ -10,15 +10,14 @@ const framePattern = /(?:\(|at )(file:\/\/[^\s)]+):\d+:\d+\)?$/;
 export function definingModule(): string | undefined {
   const frames = (new Error("trace").stack ?? "").split("\n").slice(2);
   for (const frame of frames) {
-    const url = framePattern.exec(frame.trim())?.[1];
-    if (url !== undefined && !isOurs(url)) return fileURLToPath(withoutQuery(url));
+    const place = framePattern.exec(frame.trim())?.[1];
+    if (place === undefined) continue;
+    const path = place.startsWith("file:")
+      ? fileURLToPath(withoutQuery(place))
+      : withoutQuery(place);
+    if (!path.startsWith(ownFolder) || path.includes(".test.")) return path;
   }
   return undefined;
-}
-
-/** Examples and tests live beside the package's own code while it is developed. */
-function isOurs(url: string): boolean {
-  return url.startsWith(`${packageRoot}core/`) && !url.includes(".test.");
 }
 
 function withoutQuery(url: string): string {
