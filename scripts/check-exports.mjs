@@ -50,10 +50,13 @@ function checkProgram(name, file) {
   }
 }
 
+/** The program of the local stack's own child processes; nobody imports it. */
+const started = "adapters/local/handler.ts";
+
 /** An adapter's index and handler are public by their place; each needs its export. */
 function checkEntries(exported) {
   const entries = globSync(["adapters/*/{index,handler}.ts", "testing/index.ts", "core/index.ts"]);
-  for (const source of entries) {
+  for (const source of entries.filter((entry) => entry !== started)) {
     const built = `./${join("dist", source.replace(/\.ts$/, ".js"))}`;
     if (!exported.includes(built)) problems.push(`${source}: has no entry in package.json exports`);
   }
