@@ -8,6 +8,8 @@ process.chdir(`${import.meta.dirname}/..`);
 
 const manifest = JSON.parse(readFileSync("package.json", "utf8"));
 const problems = [];
+/** The program of the local stack's own child processes; nobody imports it. */
+const started = "adapters/local/handler.ts";
 
 const targets = Object.entries(manifest.exports).filter(([, target]) => typeof target === "object");
 for (const [name, target] of targets) await checkExport(name, target);
@@ -49,9 +51,6 @@ function checkProgram(name, file) {
     problems.push(`program ${name}: ${file} is not executable`);
   }
 }
-
-/** The program of the local stack's own child processes; nobody imports it. */
-const started = "adapters/local/handler.ts";
 
 /** An adapter's index and handler are public by their place; each needs its export. */
 function checkEntries(exported) {
