@@ -193,7 +193,7 @@ async function makeRun(
       flow,
       started,
       pending,
-      input: await context.values.get(started.input),
+      input: await context.values.get(facts.input), // a copy of its own: the flow may change it, `started` must not
       owner: params.owner,
       until,
       checkChildren: previousCrashed || adopted.length === 0,
@@ -218,7 +218,8 @@ async function conclude(
     case "superseded":
       return superseded(session, params.owner);
     case "yield":
-      if (result.clean) await putHead(session, soon(session));
+      // stopping in good order is no crash, whatever was running
+      if (result.clean || params.signal?.aborted === true) await putHead(session, soon(session));
       return { kind: "advance" };
     case "tasks":
       await putHead(session, result.dueAt + session.context.backend.capabilities.graceMs);
