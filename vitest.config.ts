@@ -27,6 +27,7 @@ export default defineConfig({
           include: ["{core,adapters,cli,testing}/**/*.test.ts"],
           exclude: ignored,
           pool: "threads",
+          testTimeout: 20_000, // property tests on a loaded machine
         },
       },
       {

@@ -50,6 +50,22 @@ export { durableModel } from "./primitives/durable-model.ts";
 export { llm, type LlmOptions, type LlmSchemaOptions } from "./primitives/llm.ts";
 export type { ModelAlias, ModelPrice } from "./ports/model.ts";
 export type { Backend, Capabilities } from "./ports/backend.ts";
+export type { ArtifactListOptions, Artifacts } from "./client/artifacts.ts";
 export { KitaruClient, type ClientOptions } from "./client/client.ts";
-export type { Execution, ExecutionSummary, ListOptions, LogLine } from "./client/executions.ts";
-export type { ArtifactView, AttemptView, CallView, PendingWait } from "./client/view.ts";
+export type { Driver, Receipt } from "./client/driving.ts";
+export type {
+  ArtifactView,
+  AttemptView,
+  CallStatus,
+  CallView,
+  ErrorView,
+  Execution,
+  ExecutionSummary,
+  LlmView,
+  LogLine,
+  ParentView,
+  PendingWait,
+} from "./client/execution.ts";
+export type { Executions, WaitChoice } from "./client/executions.ts";
+export type { ListOptions } from "./client/listing.ts";
+export { StoredValue } from "./client/values.ts";

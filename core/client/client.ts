@@ -5,18 +5,18 @@ import { Executions } from "./executions.ts";
 
 /** Options of {@link KitaruClient}. */
 export interface ClientOptions {
-  /** Name of a stack. @default the active one */
+  /** Name of a configured stack. @default the stack flows run on */
   readonly stack?: string;
 }
 
-/** Looks at, and speaks to, the executions of a stack. */
+/** Looks at executions and talks to them, from any process that reaches their stack. */
 export class KitaruClient {
   readonly executions: Executions;
   readonly artifacts: Artifacts;
 
-  constructor(options: ClientOptions = {}) {
-    const open = (): Promise<Runtime> => activeRuntime(options);
-    this.executions = new Executions(open);
-    this.artifacts = new Artifacts(open);
+  constructor({ stack }: ClientOptions = {}) {
+    const runtime = (): Promise<Runtime> => activeRuntime(stack === undefined ? {} : { stack });
+    this.executions = new Executions(runtime);
+    this.artifacts = new Artifacts(runtime);
   }
 }

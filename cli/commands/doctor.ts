@@ -1,0 +1,231 @@
+import { access, constants, mkdtemp, rm, statfs } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import type { Command } from "commander";
+import type { StackDefinition } from "../../core/config.ts";
+import type { Runtime } from "../../core/engine/runtime.ts";
+import { messageOf } from "../../core/errors.ts";
+import { readHead } from "../../core/journal/head.ts";
+import { duePartition, timeKey } from "../../core/journal/inbox.ts";
+import { configuredStacks, currentConfig, defaultStack, openStack } from "../../core/stacks.ts";
+import { loadConfigFlows } from "../config-flows.ts";
+import type { Console } from "../console.ts";
+import { CommandError } from "../failure.ts";
+import { bytes, oneLine, plural, span, table } from "../text.ts";
+import { checkModels } from "./models.ts";
+
+type State = "ok" | "warn" | "fail";
+
+/** One thing that was looked at. */
+interface Check {
+  readonly check: string;
+  readonly state: State;
+  readonly detail: string;
+  /** What to do, unless it is well. */
+  readonly remedy?: string;
+}
+
+const leastNode = [22, 18] as const;
+const leastFreeBytes = 500_000_000;
+const fewFreeBytes = 50_000_000;
+/** A sweep may take its time; what is overdue for longer has nobody who looks. */
+const overdueMs = 15_000;
+
+/** Add `kitaru doctor`. */
+export function addDoctor(program: Command, say: () => Console): void {
+  program
+    .command("doctor")
+    .description("check this machine, the config, the stacks and the models")
+    .action(() => doctor(say()));
+}
+
+async function doctor(say: Console): Promise<void> {
+  const checks: Check[] = [checkNode(process.versions.node)];
+  checks.push(...(await checkProject(say)));
+  const rows = checks.map(({ check, state, detail, remedy }) => [
+    mark(say, state),
+    check,
+    remedy === undefined ? detail : `${detail} ${say.style.dim(remedy)}`,
+  ]);
+  say.items(checks, table(["", "", ""], rows).slice(1));
+  const bad = checks.filter(({ state }) => state === "fail").map(({ check }) => check);
+  if (bad.length > 0)
+    throw new CommandError("doctor", `${plural(bad.length, "check")} failed: ${bad.join(", ")}.`);
+}
+
+function mark({ style }: Console, state: State): string {
+  switch (state) {
+    case "ok":
+      return style.green("ok");
+    case "warn":
+      return style.yellow("warn");
+    case "fail":
+      return style.red("fail");
+  }
+}
+
+/** Whether this Node.js can run kitaru. */
+export function checkNode(version: string): Check {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  const isEnough = major > leastNode[0] || (major === leastNode[0] && minor >= leastNode[1]);
+  const fact = { check: "node", detail: `Node.js ${version}` };
+  if (isEnough) return { ...fact, state: "ok" };
+  return { ...fact, state: "fail", remedy: `Install Node.js ${leastNode.join(".")} or newer.` };
+}
+
+async function checkProject(say: Console): Promise<Check[]> {
+  let config: Check;
+  try {
+    const { file, root } = await currentConfig();
+    config = {
+      check: "config",
+      state: "ok",
+      detail: file ?? `none; flows run on the local stack in ${root}`,
+    };
+  } catch (error) {
+    return [failed("config", error, "Mend it; without a config file the local stack is used.")];
+  }
+  const active = await defaultStack();
+  const stacks = await configuredStacks();
+  const unknown: Check[] = Object.hasOwn(stacks, active)
+    ? []
+    : [
+        {
+          check: `stack ${active}`,
+          state: "fail",
+          detail: "is chosen but not configured.",
+          remedy: `Choose one of ${Object.keys(stacks).join(", ")}: kitaru stack use NAME.`,
+        },
+      ];
+  const perStack: Check[] = [];
+  for (const [name, definition] of Object.entries(stacks))
+    perStack.push(...(await checkStack(say, name, definition, name === active)));
+  return [config, await checkFlows(), ...unknown, ...perStack];
+}
+
+async function checkFlows(): Promise<Check> {
+  try {
+    const { flows, files } = await loadConfigFlows();
+    if (flows.length === 0)
+      return {
+        check: "flows",
+        state: "warn",
+        detail: "none in the config, so `kitaru dev` has nothing to keep going.",
+        remedy: 'Name their modules: flows: ["./flows/*.ts"].',
+      };
+    const detail = `${flows.join(", ")} (${plural(files.length, "file")})`;
+    return { check: "flows", state: "ok", detail };
+  } catch (error) {
+    return failed("flows", error);
+  }
+}
+
+async function checkStack(
+  say: Console,
+  name: string,
+  definition: StackDefinition,
+  isActive: boolean,
+): Promise<Check[]> {
+  const check = `stack ${name}`;
+  const folder = definition.describe?.["folder"];
+  const { root } = await currentConfig();
+  const local = folder === undefined ? [] : await checkFolder(name, resolve(root, folder));
+  if (local.some(({ state }) => state === "fail")) return local;
+  try {
+    const runtime = await openStack(name);
+    const opened: Check = {
+      check,
+      state: "ok",
+      detail: `${definition.kind}, opens${isActive ? ", active" : ""}`,
+    };
+    const about = [opened, ...local, await checkSchema(runtime), await checkOverdue(runtime)];
+    return isActive ? [...about, ...(await checkAliases(say, runtime))] : about;
+  } catch (error) {
+    return [failed(check, error), ...local];
+  }
+}
+
+async function checkFolder(name: string, folder: string): Promise<Check[]> {
+  const place = await nearest(folder);
+  const check = `folder of ${name}`;
+  try {
+    await access(place, constants.R_OK | constants.W_OK | constants.X_OK);
+    await rm(await mkdtemp(join(place, ".kitaru-doctor-")), { recursive: true });
+  } catch (error) {
+    return [
+      failed(check, error, `Make ${place} writable, or choose another folder: local({ folder }).`),
+    ];
+  }
+  const { bavail, bsize } = await statfs(place);
+  const free = bavail * bsize;
+  const space = { check: `space of ${name}`, detail: `${bytes(free)} free` };
+  return [
+    { check, state: "ok", detail: `${folder} is writable` },
+    free >= leastFreeBytes
+      ? { ...space, state: "ok" }
+      : {
+          ...space,
+          state: free < fewFreeBytes ? "fail" : "warn",
+          remedy: "Free some space: nothing can be recorded on a full disk.",
+        },
+  ];
+}
+
+/** The folder, or the nearest one above it that exists. */
+async function nearest(folder: string): Promise<string> {
+  for (let place = folder; ; place = dirname(place)) {
+    const isThere = await access(place).then(
+      () => true,
+      () => false,
+    );
+    if (isThere || place === dirname(place)) return place;
+  }
+}
+
+/** A store that a newer version wrote does not open at all; one that opens is read here. */
+async function checkSchema({ stack, backend }: Runtime): Promise<Check> {
+  const { records } = backend;
+  const page = await records.list({ partition: "flows", limit: 1 });
+  const detail = page.items.length === 0 ? "empty" : "readable by this version";
+  return { check: `records of ${stack}`, state: "ok", detail };
+}
+
+async function checkOverdue({ stack, backend, context }: Runtime): Promise<Check> {
+  const before = context.clock.now() - overdueMs;
+  const flows = new Map<string, number>();
+  for (let shard = 0; shard < backend.capabilities.dueShards; shard++) {
+    const page = await backend.records.listIndex("due", {
+      partition: duePartition(shard),
+      to: timeKey(before),
+      limit: 100,
+    });
+    for (const record of page.items) {
+      const head = await backend.records.get({ partition: record.partition, sort: "head" });
+      const flow = head === undefined ? "?" : readHead(head).facts.flow;
+      flows.set(flow, (flows.get(flow) ?? 0) + 1);
+    }
+  }
+  const check = `executions of ${stack}`;
+  if (flows.size === 0) return { check, state: "ok", detail: "none overdue" };
+  const counts = [...flows].map(([flow, count]) => `${count} of ${flow}`).join(", ");
+  return {
+    check,
+    state: "warn",
+    detail: `overdue for more than ${span(overdueMs)}: ${counts}.`,
+    remedy: "Start `kitaru dev`, which takes them up, or `kitaru executions resume ID`.",
+  };
+}
+
+async function checkAliases(say: Console, runtime: Runtime): Promise<Check[]> {
+  const models = await checkModels(runtime, say.io.env);
+  return models.map(({ alias, model, credentials, problem }): Check => {
+    const check = `model ${alias}`;
+    if (problem === undefined)
+      return { check, state: "ok", detail: `${model}, credentials: ${credentials}` };
+    return { check, state: "warn", detail: model, remedy: oneLine(problem, 400) };
+  });
+}
+
+function failed(check: string, error: unknown, remedy?: string): Check {
+  const detail = oneLine(messageOf(error), 400);
+  return { check, state: "fail", detail, ...(remedy === undefined ? {} : { remedy }) };
+}

@@ -1,0 +1,105 @@
+import { access, appendFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, join, relative, resolve } from "node:path";
+import type { Command } from "commander";
+import { KitaruUsageError, messageOf } from "../../core/errors.ts";
+import type { Console } from "../console.ts";
+
+const config = `import { defineConfig } from "kitaru";
+
+export default defineConfig({
+  flows: ["./flows/*.ts"],
+  // A model is asked for by its alias: llm(prompt, { model: "fast" }).
+  models: { fast: "offline/extract" },
+});
+`;
+
+const exampleFlow = `import { checkpoint, flow, llm, wait } from "kitaru";
+
+const summarize = checkpoint("summarize", { retries: 2 }, (text: string) =>
+  llm(\`Summarize:\\n\${text}\`, { model: "fast" }),
+);
+
+const publish = wait("publish", { question: "Publish this summary?" });
+
+export const hello = flow("hello", async ({ text }: { text: string }) => {
+  const summary = await summarize(text);
+  await publish({ metadata: { summary } });
+  return summary;
+});
+`;
+
+const ignored = [".kitaru/", ".env"];
+
+/** Add `kitaru init`. */
+export function addInit(program: Command, say: () => Console): void {
+  program
+    .command("init")
+    .description("write a config and an example flow")
+    .argument("[folder]", "where", ".")
+    .option("--force", "overwrite what is there")
+    .action((folder: string, options: { readonly force?: boolean }) =>
+      init(say(), folder, options.force === true),
+    );
+}
+
+async function init(say: Console, folder: string, isForced: boolean): Promise<void> {
+  const root = resolve(say.io.cwd, folder);
+  const files = [
+    [join(root, "kitaru.config.ts"), config],
+    [join(root, "flows", "hello.ts"), exampleFlow],
+  ] as const;
+  const there = await existing(files.map(([file]) => file));
+  if (there.length > 0 && !isForced)
+    throw new KitaruUsageError(
+      `${there.join(" and ")} ${there.length === 1 ? "is" : "are"} there already. Overwrite with --force, or name another folder.`,
+    );
+  try {
+    for (const [file, content] of files) {
+      await mkdir(dirname(file), { recursive: true });
+      await writeFile(file, content);
+    }
+    await addIgnored(join(root, ".gitignore"));
+  } catch (error) {
+    throw new KitaruUsageError(`${root} cannot be written: ${messageOf(error)}.`, { cause: error });
+  }
+  const written = files.map(([file]) => file);
+  say.item({ root, written }, [
+    ...written.map((file) => `${say.style.green("wrote")}  ${relative(say.io.cwd, file)}`),
+    "",
+    "Next:",
+    ...(folder === "." ? [] : [`  cd ${folder}`]),
+    ...(isInstalled(root) ? [] : ["  npm install kitaru ai"]),
+    `  ${say.io.self} run flows/hello.ts:hello --input '{"text": "A first flow. It waits for you."}'`,
+  ]);
+}
+
+async function existing(files: readonly string[]): Promise<string[]> {
+  const found = await Promise.all(
+    files.map((file) =>
+      access(file).then(
+        () => [file],
+        () => [],
+      ),
+    ),
+  );
+  return found.flat();
+}
+
+async function addIgnored(file: string): Promise<void> {
+  const text = await readFile(file, "utf8").catch(() => "");
+  const lines = new Set(text.split(/\r?\n/));
+  const missing = ignored.filter((line) => !lines.has(line) && !lines.has(line.replace("/", "")));
+  if (missing.length === 0) return;
+  const start = text === "" || text.endsWith("\n") ? "" : "\n";
+  await appendFile(file, `${start}${missing.join("\n")}\n`);
+}
+
+function isInstalled(root: string): boolean {
+  try {
+    createRequire(join(root, "x.js")).resolve("kitaru/package.json");
+    return true;
+  } catch {
+    return false;
+  }
+}

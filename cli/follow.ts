@@ -1,0 +1,100 @@
+import { untilRest } from "../core/client/driving.ts";
+import type { Execution } from "../core/client/execution.ts";
+import type { Console, OpenedStack } from "./console.ts";
+import { CommandError } from "./failure.ts";
+import { watchProgress } from "./progress.ts";
+import { toText } from "./plain.ts";
+import { oneLine } from "./text.ts";
+import { askAbout, waitLines } from "./waits.ts";
+
+interface FollowParams {
+  readonly opened: OpenedStack;
+  readonly id: string;
+  /** Stack to name in commands, when it was named to this program. */
+  readonly stack: string | undefined;
+  /** Whether waits are put to the person at the terminal. */
+  readonly isAsking: boolean;
+}
+
+/** Follow an execution, asking a person where that is possible, until it has ended or rests on a wait. */
+export async function follow(say: Console, params: FollowParams): Promise<Execution> {
+  const { opened, id } = params;
+  const interrupted = Promise.withResolvers<never>();
+  interrupted.promise.catch(() => undefined);
+  const stopListening = say.io.onInterrupt(() =>
+    interrupted.reject(
+      new CommandError(
+        "interrupted",
+        `Stopped. Execution ${id} goes on with: ${resumeCommand(say, params)}`,
+      ),
+    ),
+  );
+  try {
+    return await Promise.race([untilAnswered(say, params), interrupted.promise]);
+  } finally {
+    stopListening();
+  }
+
+  async function untilAnswered(console: Console, { isAsking }: FollowParams): Promise<Execution> {
+    for (;;) {
+      await untilRest(opened.runtime, id, () =>
+        console.note(
+          console.style.dim(`${id} rests until its time has come; interrupt to leave it.`),
+        ),
+      );
+      const execution = await opened.executions.get(id);
+      const [wait] = execution.pendingWaits;
+      if (!isAsking || wait === undefined) return execution;
+      if (!(await askAbout(console, opened, id, wait))) return execution;
+    }
+  }
+}
+
+/** Print progress of an execution and of its children; the result stops that. */
+export function watchExecution(say: Console, { opened, id }: FollowParams): () => void {
+  const prefix = `${id}/`;
+  return watchProgress(
+    say,
+    opened.runtime,
+    (executionId) => executionId === id || executionId.startsWith(prefix),
+    (executionId) => (executionId === id ? "" : `${executionId.slice(prefix.length)}/`),
+  );
+}
+
+/** Lines that tell how an execution stands: its result, its failure, or what it waits for. */
+export function standingLines(
+  say: Console,
+  execution: Execution,
+  stack: string | undefined,
+): string[] {
+  const { id, status, error, pendingWaits } = execution;
+  switch (status) {
+    case "completed":
+      return execution.output === undefined
+        ? [`${say.style.green("completed")}  ${id}`]
+        : [toText(execution.output)];
+    case "failed":
+    case "cancelled":
+      return [
+        `${say.style.red(status)}  ${id}  ${error === undefined ? "" : oneLine(`${error.name}: ${error.message}`, 400)}`,
+      ];
+    default:
+      return pendingWaits.length === 0
+        ? [`${say.style.yellow(status)}  ${id}`]
+        : waitLines(say, id, pendingWaits, stack);
+  }
+}
+
+/** Throw what made an execution fail, for commands whose success is its success. */
+export function checkSucceeded({ id, status, error }: Execution): void {
+  if (status !== "failed" && status !== "cancelled") return;
+  const why = error === undefined ? "" : `: ${oneLine(`${error.name}: ${error.message}`, 1000)}`;
+  throw new CommandError(
+    error?.code ?? "execution",
+    `Execution ${id} ${status === "failed" ? "failed" : "was cancelled"}${status === "failed" ? why : ""}`,
+  );
+}
+
+function resumeCommand(say: Console, { id, stack }: FollowParams): string {
+  return `${say.io.self} executions resume ${id}${stack === undefined ? "" : ` --stack ${stack}`}`;
+}

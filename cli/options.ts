@@ -1,0 +1,26 @@
+import { InvalidArgumentError, Option } from "commander";
+
+/** `--stack NAME`. */
+export function stackOption(): Option {
+  return new Option("--stack <name>", "stack to use instead of the active one").argParser(
+    once("--stack"),
+  );
+}
+
+/** Refuse an option that is given twice: which one is meant cannot be known. */
+export function once(name: string): (value: string, before: string | undefined) => string {
+  return (value, before) => {
+    if (before !== undefined)
+      throw new InvalidArgumentError(`${name} is given twice; give it once.`);
+    return value;
+  };
+}
+
+/** A whole number from `least` to `most`. */
+export function wholeNumber(least: number, most: number): (value: string) => number {
+  return (value) => {
+    const number = Number(value);
+    if (/^\d+$/.test(value) && number >= least && number <= most) return number;
+    throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
+  };
+}

@@ -1,0 +1,174 @@
+import { pathToFileURL } from "node:url";
+import type { EngineContext } from "../engine/context.ts";
+import { loadDefinitions } from "../engine/loading.ts";
+import type { Runtime } from "../engine/runtime.ts";
+import { load } from "../engine/session.ts";
+import { type Signal, nudge, signal } from "../engine/signal.ts";
+import { readStatus, statusOf } from "../engine/status.ts";
+import { KitaruStateError, messageOf } from "../errors.ts";
+import { type ExecutionStatus, type Head, headKey, isEnd, readHead } from "../journal/head.ts";
+import { readInbox } from "../journal/inbox.ts";
+import type { LoadedExecution } from "../journal/journal.ts";
+import { pendingWaitsOf } from "./execution-view.ts";
+
+/** Who takes an execution further. */
+export type Driver = "this process" | "another process" | "nobody";
+
+/** What became of something said to an execution. It is durable in every case. */
+export interface Receipt {
+  /** Call it went to, for answers and aborts. */
+  readonly callId?: string;
+  /** The same thing had been said before; nothing was written. */
+  readonly repeated: boolean;
+  /** `nobody`: it is taken up once a process that has the flow looks, such as `kitaru dev`. */
+  readonly drivenBy: Driver;
+  /** Why this process could not take over. */
+  readonly problem?: Error;
+}
+
+interface Preparation {
+  readonly drivenBy: Driver;
+  readonly problem?: Error;
+}
+
+/** Say something to an execution, and take it over if the process that drove it is gone. */
+export async function say(runtime: Runtime, id: string, what: Signal): Promise<Receipt> {
+  const { context } = runtime;
+  const execution = await load(context, id);
+  const prepared = await prepare(context, execution, needsSchema(execution, what));
+  const { callId, repeated } = await signal(context, id, what);
+  return { ...(callId === undefined ? {} : { callId }), repeated, ...prepared };
+}
+
+/**
+ * Take an execution over in this process, unless another one drives it.
+ * Throws a state error when it has ended, or rests on waits that nobody has answered.
+ */
+export async function takeOver(runtime: Runtime, id: string): Promise<Driver> {
+  const { context } = runtime;
+  const execution = await load(context, id);
+  checkResumable(execution, id, statusOf(execution, id, context.clock.now()));
+  const { drivenBy, problem } = await prepare(context, execution, false);
+  if (problem !== undefined && drivenBy === "nobody") throw problem;
+  await nudge(context, id, readInbox(execution.inbox), execution.journal.state);
+  return drivenBy;
+}
+
+const shortestLookMs = 20;
+const longestLookMs = 500;
+
+/**
+ * Resolve to the status of an execution once it has ended or rests on a wait that nobody has answered.
+ * Rejects when this process drove it and had to give up. With `onRest`, a rest on time or on a child is told once.
+ */
+export async function untilRest(
+  runtime: Runtime,
+  id: string,
+  onRest?: () => void,
+): Promise<ExecutionStatus> {
+  let isTold = false;
+  let ended = watch(runtime, id, shortestLookMs);
+  for (let lookMs = shortestLookMs; ; lookMs = Math.min(longestLookMs, lookMs * 2)) {
+    const head = await ended;
+    if (head !== undefined) return readStatus(runtime.context, id);
+    ended = watch(runtime, id, lookMs); // before looking, so that no failure goes unheard
+    const rest = await restOf(runtime.context, id);
+    if (rest === "wait") return "waiting";
+    if (rest === "time" && !isTold) {
+      isTold = true;
+      onRest?.();
+    }
+  }
+}
+
+function watch(runtime: Runtime, id: string, timeoutMs: number): Promise<Head | undefined> {
+  const ended = runtime.ended(id, timeoutMs);
+  ended.catch(() => undefined); // whoever awaits it hears of it
+  return ended;
+}
+
+/** What an execution that no advance is working on rests on. */
+async function restOf(context: EngineContext, id: string): Promise<"wait" | "time" | undefined> {
+  const record = await context.backend.records.get(headKey(id));
+  if (record === undefined || readHead(record).view.status !== "waiting") return undefined;
+  const execution = await load(context, id);
+  const status = statusOf(execution, id, context.clock.now());
+  const inbox = readInbox(execution.inbox);
+  const { state } = execution.journal;
+  if (status !== "waiting" || inbox.items.some((item) => !state.items.has(item.i)))
+    return undefined;
+  return pendingWaitsOf(state, inbox).length > 0 ? "wait" : "time";
+}
+
+function checkResumable(execution: LoadedExecution, id: string, status: ExecutionStatus): void {
+  if (isEnd(status))
+    throw new KitaruStateError(
+      `Execution ${id} has ended (${status}); there is nothing to resume.${status === "failed" ? ` \`kitaru executions retry ${id}\` tries the call that failed again.` : ""}`,
+    );
+  if (status !== "waiting") return;
+  const waits = pendingWaitsOf(execution.journal.state, readInbox(execution.inbox));
+  if (waits.length === 0) return;
+  const ids = waits.map(({ wait }) => wait.id);
+  throw new KitaruStateError(
+    `Execution ${id} waits for an answer to ${ids.join(", ")}. Answer with \`kitaru executions input ${id}\`; that resumes it.`,
+    { details: { waits: ids } },
+  );
+}
+
+/** Have the flow at hand if nobody else drives the execution, or if an answer can only be checked by its code. */
+async function prepare(
+  context: EngineContext,
+  execution: LoadedExecution,
+  isNeeded: boolean,
+): Promise<Preparation> {
+  if (execution.head === undefined) return { drivenBy: "nobody" };
+  const { orchestrator } = context.backend;
+  const { facts } = readHead(execution.head);
+  const canDrive = (): boolean => orchestrator.canDrive?.(facts.flow) ?? false;
+  if (orchestrator.canDrive === undefined) return { drivenBy: "another process" };
+  const isElsewhere = !canDrive() && (await isDrivenElsewhere(context, execution));
+  if (canDrive() || (isElsewhere && !isNeeded))
+    return { drivenBy: isElsewhere ? "another process" : "this process" };
+  const problem = await loadFlow(context, facts);
+  if (isElsewhere) return { drivenBy: "another process" };
+  return problem === undefined ? { drivenBy: "this process" } : { drivenBy: "nobody", problem };
+}
+
+/** An answer is checked before it is kept: by the recorded form of the schema, else by the code. */
+function needsSchema({ journal }: LoadedExecution, what: Signal): boolean {
+  if (what.kind !== "answer") return false;
+  return [...journal.state.pending()].some(
+    (open) => open.t === "waiting" && open.gate !== true && open.schema === undefined,
+  );
+}
+
+async function isDrivenElsewhere(
+  context: EngineContext,
+  { inbox, journal }: LoadedExecution,
+): Promise<boolean> {
+  const token = readInbox(inbox).parked ?? journal.state.lastAdvance?.owner;
+  if (token === undefined || journal.state.ended !== undefined) return false;
+  return (await context.backend.orchestrator.isGone?.(token)) !== true;
+}
+
+/** Load the module of a flow; what keeps it from being loaded, if anything. */
+async function loadFlow(context: EngineContext, facts: Head["facts"]): Promise<Error | undefined> {
+  const { flow, source, id } = facts;
+  const isDefined = (): boolean => context.registry.flow(flow) !== undefined;
+  if (source === undefined)
+    return new KitaruStateError(
+      `The module of flow "${flow}" of execution ${id} is not known. Import it in this program first, or name it under \`flows\` in kitaru.config.ts and run \`kitaru dev\`.`,
+    );
+  try {
+    await loadDefinitions(() => import(pathToFileURL(source).href), isDefined);
+  } catch (error) {
+    return new KitaruStateError(
+      `${source}, the module of flow "${flow}", cannot be loaded: ${messageOf(error)}. Mend it and resume execution ${id}.`,
+      { cause: error },
+    );
+  }
+  if (isDefined()) return undefined;
+  return new KitaruStateError(
+    `${source} does not define flow "${flow}" any more. Put the flow back, or load its module first, and resume execution ${id}.`,
+  );
+}

@@ -1,0 +1,105 @@
+import type { Entry, WaitingEntry } from "../journal/entry.ts";
+import type { ExecutionStatus, HeadFacts } from "../journal/head.ts";
+import type { Inbox } from "../journal/inbox.ts";
+import { JournalState } from "../journal/state.ts";
+import type { ValueRef } from "../journal/values.ts";
+import { type Usage, type UsageEntry, sumUsage } from "../models/usage.ts";
+import { artifactsOf } from "./artifact-view.ts";
+import { callsOf, errorInfo } from "./call-view.ts";
+import type { Execution, PendingWait } from "./execution.ts";
+
+/** An execution whose values are still where they are stored. */
+export interface ExecutionView {
+  readonly facts: Omit<Execution, "input" | "output" | "pendingWaits">;
+  readonly input: ValueRef;
+  readonly output?: ValueRef;
+  readonly waits: readonly WaitView[];
+}
+
+/** A pending wait whose metadata is still where it is stored. */
+export interface WaitView {
+  readonly wait: Omit<PendingWait, "metadata">;
+  readonly metadata?: ValueRef;
+}
+
+interface ExecutionViewParams {
+  readonly facts: HeadFacts;
+  readonly entries: readonly Entry[];
+  readonly inbox: Inbox;
+  readonly status: ExecutionStatus;
+  /** Epoch milliseconds. */
+  readonly now: number;
+  /** Label of a checkpoint, if this program defines it. */
+  readonly typeOf: (name: string) => string | undefined;
+}
+
+/** What a journal says of its execution. Pure: reads no value and no clock. */
+export function viewExecution(params: ExecutionViewParams): ExecutionView {
+  const { facts, entries, inbox, status, now, typeOf } = params;
+  const state = new JournalState();
+  for (const entry of entries) state.add(entry);
+  const { started, ended } = state;
+  const artifacts = artifactsOf(facts.id, entries).map(({ info }) => info);
+  return {
+    input: facts.input,
+    ...(ended?.out === undefined ? {} : { output: ended.out }),
+    waits: pendingWaitsOf(state, inbox),
+    facts: {
+      id: facts.id,
+      flow: facts.flow,
+      version: facts.version,
+      stack: facts.stack,
+      status,
+      ...(ended?.err === undefined ? {} : { error: errorInfo(ended.err) }),
+      createdAt: new Date(facts.createdAt),
+      ...(started === undefined ? {} : { startedAt: new Date(started.at) }),
+      ...(ended === undefined ? {} : { endedAt: new Date(ended.at) }),
+      calls: callsOf({ entries, artifacts, now, typeOf }),
+      artifacts,
+      usage: usageOf(entries),
+      ...(facts.parent === undefined ? {} : { parent: facts.parent }),
+    },
+  };
+}
+
+/** Waits that are asked and that nobody has said anything to, taken in or not. */
+export function pendingWaitsOf(state: JournalState, inbox: Inbox): WaitView[] {
+  if (state.ended !== undefined || state.cancelling !== undefined) return [];
+  const said = new Set(
+    inbox.items.flatMap((item) => ("call" in item && !state.items.has(item.i) ? [item.call] : [])),
+  );
+  return [...state.pending()].flatMap((open) =>
+    open.t === "waiting" && !said.has(open.id) ? [waitView(open)] : [],
+  );
+}
+
+function waitView({ id, name, question, schema, gate, at, due, meta }: WaitingEntry): WaitView {
+  return {
+    wait: {
+      id,
+      name,
+      ...(question === undefined ? {} : { question }),
+      ...(schema === undefined ? {} : { schema }),
+      gate: gate === true,
+      createdAt: new Date(at),
+      ...(due === undefined ? {} : { expiresAt: new Date(due) }),
+    },
+    ...(meta === undefined ? {} : { metadata: meta }),
+  };
+}
+
+/** Also of calls a retry forgot: what they used was paid for. */
+function usageOf(entries: readonly Entry[]): Usage {
+  const reused = new Set(
+    entries.flatMap((entry) =>
+      entry.t === "completed" && entry.disp === "reused" ? [entry.id] : [],
+    ),
+  );
+  return sumUsage(
+    entries.flatMap((entry): UsageEntry[] => {
+      const record = entry.t === "llm" || entry.t === "completed" ? entry.llm : undefined;
+      if (record === undefined || !("id" in entry)) return [];
+      return [{ record, kind: reused.has(entry.id) ? "reused" : "incurred" }];
+    }),
+  );
+}

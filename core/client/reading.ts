@@ -1,0 +1,33 @@
+import { readEntries } from "../engine/artifacts.ts";
+import type { EngineContext } from "../engine/context.ts";
+import { load } from "../engine/session.ts";
+import { statusOf } from "../engine/status.ts";
+import type { Entry } from "../journal/entry.ts";
+import { type ExecutionStatus, type Head, readHead } from "../journal/head.ts";
+import { type Inbox, readInbox } from "../journal/inbox.ts";
+import type { LoadedExecution } from "../journal/journal.ts";
+
+/** An execution as the store has it, at one position of its journal. */
+export interface ReadExecution {
+  readonly head: Head;
+  readonly inbox: Inbox;
+  readonly entries: readonly Entry[];
+  readonly status: ExecutionStatus;
+  readonly loaded: LoadedExecution;
+}
+
+/** Read an execution. Throws a state error (`not_found`) when there is none. */
+export async function readExecution(context: EngineContext, id: string): Promise<ReadExecution> {
+  const loaded = await load(context, id);
+  const status = statusOf(loaded, id, context.clock.now());
+  if (loaded.head === undefined) throw new TypeError("statusOf has checked it");
+  const entries = await readEntries(context, id);
+  return {
+    head: readHead(loaded.head),
+    inbox: readInbox(loaded.inbox),
+    // what was appended in between belongs to a later position than the status
+    entries: entries.slice(0, loaded.journal.state.position),
+    status,
+    loaded,
+  };
+}

@@ -1,0 +1,140 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Ran } from "./command-line.ts";
+
+const source = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+const binary = source("cli/main.ts");
+let root = "";
+
+const flows = `
+import { existsSync, writeFileSync } from "node:fs";
+import { checkpoint, flow, wait } from ${JSON.stringify(source("core/index.ts"))};
+setInterval(() => undefined, 1000); // as a connection that nobody closes would
+const step = checkpoint("step", async (marker: string) => {
+  if (existsSync(marker)) return "second try";
+  writeFileSync(marker, "");
+  await new Promise((resolve) => setTimeout(resolve, 60_000));
+  return "first try";
+});
+const go = wait("go");
+const pause = checkpoint("pause", () => new Promise<void>((resolve) => setTimeout(resolve, 60_000)));
+export const slow = flow("slow", async (marker: string) => step(marker));
+export const held = flow("held", async () => { await go(); return { gone: "on" }; });
+export const later = flow("later", async () => {
+  setTimeout(() => { throw new Error("out of nowhere"); }, 20);
+  await pause();
+});
+`;
+
+beforeAll(makeRoot);
+
+/** A project folder of its own. */
+async function makeRoot(): Promise<void> {
+  root = await mkdtemp(join(tmpdir(), "kitaru-binary-"));
+  await writeFile(join(root, "flows.ts"), flows);
+  await writeFile(
+    join(root, "kitaru.config.ts"),
+    `import { local } from ${JSON.stringify(source("adapters/local/index.ts"))};
+    export default { flows: ["flows.ts"], stacks: { local: local() } };`,
+  );
+}
+
+afterAll(() => rm(root, { recursive: true }));
+
+function start(...args: readonly string[]): { child: ChildProcess; ran: Promise<Ran> } {
+  const child = spawn(process.execPath, [binary, ...args], {
+    cwd: root,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let out = "";
+  let err = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (out += text));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (err += text));
+  const ran = new Promise<Ran>((resolve) => {
+    child.once("close", (code) => resolve({ code: code ?? -1, out, err }));
+  });
+  return { child, ran };
+}
+
+const run = (...args: readonly string[]): Promise<Ran> => start(...args).ran;
+
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+/** Start an execution and kill its process in the middle of a checkpoint. */
+async function killed(id: string): Promise<void> {
+  const marker = join(root, id);
+  const { child, ran } = start(
+    "run",
+    "flows.ts:slow",
+    "--id",
+    id,
+    "--input",
+    JSON.stringify(marker),
+  );
+  await until(() => existsSync(marker));
+  child.kill("SIGKILL");
+  await ran;
+}
+
+test.concurrent("it prints its version, and one line for an error", async () => {
+  expect(await run("--version")).toMatchObject({ code: 0, err: "" });
+  const failed = await run("executions", "get", "none", "-o", "json");
+  expect(failed).toMatchObject({ code: 1, out: "" });
+  expect(JSON.parse(failed.err)).toMatchObject({
+    command: "executions.get",
+    error: { code: "not_found" },
+  });
+  const thrown = await run("run", "flows.ts:later");
+  expect(thrown.code).toBe(1);
+  expect(thrown.err).toContain("error: out of nowhere (outside any checkpoint;");
+  expect(thrown.err).not.toMatch(/\n {2,}at /);
+  const unknown = await run("rn");
+  expect(unknown).toEqual({
+    code: 1,
+    out: "",
+    err: "error: unknown command 'rn' (Did you mean run?)\n",
+  });
+});
+
+test.concurrent("an execution is left waiting by one process and finished by another", async () => {
+  const left = await run("run", "flows.ts:held", "--id", "held-1");
+  expect(left.code).toBe(0);
+  expect(left.out).toMatch(/waiting {2}go:0\n {2}node .*main\.ts executions input held-1\n/);
+  const answered = await run("executions", "input", "held-1", "-o", "json");
+  expect(JSON.parse(answered.out)).toMatchObject({
+    command: "executions.input",
+    item: {
+      callId: "go:0",
+      drivenBy: "this process",
+      execution: { status: "completed", output: { gone: "on" } },
+    },
+  });
+});
+
+test.concurrent("a killed process's execution is resumed by another", async () => {
+  await killed("killed-1");
+  const resumed = await run("executions", "resume", "killed-1");
+  expect(resumed).toMatchObject({ code: 0, out: "second try\n" });
+});
+
+test("dev takes up a killed process's execution, and stops cleanly when it is interrupted", async () => {
+  await makeRoot(); // it takes up whatever it finds
+  await killed("killed-2");
+  const { child, ran } = start("dev");
+  let told = "";
+  child.stderr?.on("data", (text: string) => (told += text));
+  await until(() => /killed-2 {2}completed/.test(told));
+  child.kill("SIGINT");
+  const { code, out, err } = await ran;
+  expect([code, out]).toEqual([0, "Stopped; executions go on when this runs again.\n"]);
+  expect(err).toMatch(
+    /Stack local: 3 flows from 1 file[\s\S]*killed-2 {2}(?:started|taken up)[\s\S]*✓ killed-2 step:0/,
+  );
+});
