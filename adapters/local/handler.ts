@@ -1,12 +1,14 @@
 import { pathToFileURL } from "node:url";
+import { type EngineContext, engineContext } from "../../core/engine/context.ts";
 import { registry } from "../../core/engine/definitions.ts";
 import { loadDefinitions } from "../../core/engine/loading.ts";
 import { Runtime } from "../../core/engine/runtime.ts";
 import { load } from "../../core/engine/session.ts";
+import { taskSort } from "../../core/engine/task.ts";
 import { KitaruStateError, messageOf } from "../../core/errors.ts";
 import { readHead } from "../../core/journal/head.ts";
 import type { TaskRef } from "../../core/ports/orchestrator.ts";
-import { currentConfig } from "../../core/stacks.ts";
+import { configure, currentConfig } from "../../core/stacks.ts";
 import { defineModels } from "../../core/models/registry.ts";
 import { type LocalOptions, local } from "./index.ts";
 
@@ -19,13 +21,19 @@ interface Job {
 async function main(text: string): Promise<void> {
   const { ref, worker } = JSON.parse(text) as Job;
   const backend = await local(worker.options).open({ name: "local", root: worker.root });
+  const context = engineContext({ backend, registry });
+  await loadModuleOf(context, ref);
+  configure({ root: worker.root }); // after the module, which may have chosen a config itself
   const { config } = await currentConfig();
-  const runtime = new Runtime({
-    stack: "local",
-    backend,
-    models: defineModels(config.models, config.defaultModel),
-  });
-  const { head, journal } = await load(runtime.context, ref.executionId);
+  const models = defineModels(config.models, config.defaultModel);
+  const runtime = new Runtime({ stack: "local", backend, models });
+  await runtime.host.task(ref);
+  await checkOutcome(context, ref);
+  await runtime.close();
+}
+
+async function loadModuleOf(context: EngineContext, ref: TaskRef): Promise<void> {
+  const { head, journal } = await load(context, ref.executionId);
   const facts = head === undefined ? undefined : readHead(head).facts;
   const open = journal.state.opens.get(ref.callId);
   if (facts?.source === undefined || open === undefined)
@@ -37,9 +45,19 @@ async function main(text: string): Promise<void> {
     () => import(pathToFileURL(source).href),
     () => registry.checkpoint(open.name) !== undefined,
   );
-  await runtime.host.task(ref);
-  await runtime.close();
 }
+
+/** An at-most-once attempt that was started before is not run again; whoever started it died with the process it served. */
+async function checkOutcome(context: EngineContext, ref: TaskRef): Promise<void> {
+  const { journal, tasks } = await load(context, ref.executionId);
+  const open = journal.state.opens.get(ref.callId);
+  const isWanted = open?.t === "scheduled" && open.no === ref.attempt;
+  if (!isWanted || journal.state.outcomes.has(ref.callId)) return;
+  if (tasks.has(taskSort(ref.callId, ref.attempt))) return;
+  throw new KitaruStateError("it had been started before, in a process that is gone");
+}
+
+process.once("disconnect", () => process.exit(1)); // what nobody awaits must not run beside its next attempt
 
 main(process.argv[2] ?? "").then(
   () => process.exit(0),

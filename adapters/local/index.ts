@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import type { Backend, Capabilities } from "../../core/ports/backend.ts";
 import { openBlobs } from "./blobs.ts";
 import { LocalOrchestrator } from "./orchestrator.ts";
@@ -51,15 +51,15 @@ export const localCapabilities: Capabilities = {
 
 async function openLocal(options: LocalOptions, root: string): Promise<Backend> {
   const { durability = "normal" } = options;
-  const folder = join(root, options.folder ?? ".kitaru");
+  const folder = resolve(root, options.folder ?? ".kitaru"); // absolute: other processes are told of it
   const records = await openRecords({ file: join(folder, "kitaru.db"), durability });
   const blobs = openBlobs({ folder, durability });
-  const secrets = openSecrets({ file: join(root, options.envFile ?? ".env") });
+  const secrets = openSecrets({ file: resolve(root, options.envFile ?? ".env") });
   return {
     records,
     blobs,
     secrets,
-    orchestrator: new LocalOrchestrator({ folder, worker: { root, options } }),
+    orchestrator: new LocalOrchestrator({ folder, worker: { root: resolve(root), options } }),
     capabilities: localCapabilities,
     close: () => records.close(),
   };

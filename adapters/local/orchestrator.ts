@@ -135,20 +135,26 @@ class Drive {
   async #loop(): Promise<void> {
     for (let failures = 0; !this.#stopping.signal.aborted;) {
       this.#isRung = false;
-      const directive = await this.#advance(failures);
-      if (directive === undefined) {
-        if (++failures > advanceRetryMs.length) return;
-        continue;
+      try {
+        const directive = await this.#advance();
+        failures = 0;
+        if (directive.kind === "end") return;
+        if (directive.kind === "tasks") await this.#runTasks(directive.tasks);
+        if (directive.kind === "park") await this.#park(directive);
+      } catch (error) {
+        const delay = advanceRetryMs[failures++];
+        if (delay === undefined || !mayPass(error)) return this.#giveUp(error);
+        await this.#sleep(delay);
       }
-      failures = 0;
-      if (directive.kind === "end") return;
-      if (directive.kind === "tasks") await this.#runTasks(directive.tasks);
-      if (directive.kind === "park") await this.#park(directive);
     }
   }
 
-  /** Undefined after a failure that may pass; one that will not is reported, and ends the drive. */
-  async #advance(failures: number): Promise<Directive | undefined> {
+  #giveUp(error: unknown): void {
+    if (this.#stopping.signal.aborted) return; // its store is being closed
+    this.#params.host.failed(this.#params.executionId, error);
+  }
+
+  async #advance(): Promise<Directive> {
     const { host, executionId, owner } = this.#params;
     const { signal } = this.#stopping;
     const onRunning = (poke: () => void): void => {
@@ -157,14 +163,6 @@ class Drive {
     };
     try {
       return await host.advance({ executionId, owner, signal, onRunning });
-    } catch (error) {
-      const delay = advanceRetryMs[failures];
-      if (delay === undefined || (isKitaruError(error) && error.code !== "backend")) {
-        host.failed(executionId, error);
-        return { kind: "end" };
-      }
-      await this.#sleep(delay);
-      return undefined;
     } finally {
       this.#poke = undefined;
     }
@@ -202,4 +200,9 @@ class Drive {
       }
     });
   }
+}
+
+/** Whether trying again may help: a store that is away comes back, a corrupted journal stays so. */
+function mayPass(error: unknown): boolean {
+  return !isKitaruError(error) || error.code === "backend";
 }

@@ -2,7 +2,7 @@ import { rmSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { type Server, type Socket, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 /** Longest path a Unix domain socket may have on every platform (macOS: 104 bytes with the terminator). */
 const longestSocketPath = 100;
@@ -30,14 +30,12 @@ export class ProcessSocket {
   }
 
   async listen(): Promise<string> {
-    const path = await socketPath(this.#folder);
-    const server = createServer((socket) => this.#serve(socket));
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen(path, resolve);
-    });
+    const { server, path } = await listenFirst(pathsIn(this.#folder), (socket) =>
+      this.#serve(socket),
+    );
     server.unref();
     this.#server = server;
+    removeAtExit(path);
     this.#token = `${process.pid}@${path}`;
     return this.#token;
   }
@@ -92,12 +90,41 @@ export function isProcessToken(token: string): boolean {
   return /^\d+@/.test(token);
 }
 
-async function socketPath(folder: string): Promise<string> {
+/** Where a socket may be, best first: beside the data, unless the path is too long or that file system has no sockets. */
+function pathsIn(folder: string): readonly string[] {
   const name = `${process.pid}-${Math.random().toString(36).slice(2, 8)}`;
-  if (process.platform === "win32") return `\\\\.\\pipe\\kitaru-${name}`;
-  const inside = join(folder, "run");
-  const path = join(inside, `${name}.sock`);
-  if (Buffer.byteLength(path) > longestSocketPath) return join(tmpdir(), `kitaru-${name}.sock`);
-  await mkdir(inside, { recursive: true });
-  return path;
+  if (process.platform === "win32") return [`\\\\.\\pipe\\kitaru-${name}`];
+  const inside = join(folder, "run", `${name}.sock`);
+  const outside = join(tmpdir(), `kitaru-${name}.sock`);
+  return Buffer.byteLength(inside) > longestSocketPath ? [outside] : [inside, outside];
+}
+
+async function listenFirst(
+  [path = "", ...others]: readonly string[],
+  serve: (socket: Socket) => void,
+): Promise<{ readonly server: Server; readonly path: string }> {
+  const server = createServer(serve);
+  try {
+    if (process.platform !== "win32") await mkdir(dirname(path), { recursive: true });
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(path, resolve);
+    });
+  } catch (error) {
+    if (others.length === 0) throw error;
+    return listenFirst(others, serve);
+  }
+  server.on("error", () => undefined); // a ring that could not be taken is a lost wake, which heals
+  return { server, path };
+}
+
+const left = new Set<string>();
+
+/** A process that ends by itself closes no server, and its socket would stay behind. */
+function removeAtExit(path: string): void {
+  if (left.size === 0)
+    process.once("exit", () => {
+      for (const each of left) rmSync(each, { force: true });
+    });
+  left.add(path);
 }

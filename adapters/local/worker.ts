@@ -47,11 +47,11 @@ function runOne(
 ): Promise<string | undefined> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [handler, JSON.stringify({ ref, worker })], {
-      stdio: ["ignore", "inherit", "pipe"],
+      stdio: ["ignore", "inherit", "pipe", "ipc"], // the channel tells the child when this process is gone
     });
     let errors = "";
-    child.stderr.setEncoding("utf8");
-    child.stderr.on("data", (text: string) => {
+    child.stderr?.setEncoding("utf8");
+    child.stderr?.on("data", (text: string) => {
       errors = (errors + text).slice(-2000);
       process.stderr.write(text);
     });

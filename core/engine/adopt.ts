@@ -1,7 +1,7 @@
 import { KitaruExecutionError } from "../errors.ts";
-import { digest } from "../hash.ts";
 import type {
   CancellingEntry,
+  CompletedEntry,
   EndedEntry,
   Entry,
   OutcomeEntry,
@@ -11,16 +11,14 @@ import type { Inbox, InboxItem } from "../journal/inbox.ts";
 import type { JournalState } from "../journal/state.ts";
 import { storeError } from "../journal/stored-error.ts";
 import { undefinedRef } from "../journal/values.ts";
-import { validate } from "../schema.ts";
+import { type AnswerFields, answerFields, checkAnswer, undefinedDigest } from "./answer.ts";
 import type { EngineContext } from "./context.ts";
 import { voidedBy } from "./retry-execution.ts";
-
-/** Digest of the answer of a gate and of an expired wait. */
-export const undefinedDigest: string = digest(undefined);
 
 /**
  * Turn inbox items the journal has not yet taken in into entries, in order of arrival.
  * Items already journaled, and items for calls that have an outcome, are skipped.
+ * Of an ended execution a retry alone is taken in; what else has been said counts from then on.
  */
 export async function adopt(
   context: EngineContext,
@@ -28,11 +26,15 @@ export async function adopt(
   state: JournalState,
   now: number,
 ): Promise<Entry[]> {
+  if (state.ended !== undefined) return reopen(inbox, state, state.ended, now);
   const entries: Entry[] = [];
   const settled = new Set<string>();
   let cancelling = state.cancelling !== undefined;
-  for (const item of inbox.items) {
-    if (state.items.has(item.i)) continue;
+  const isAdopted = (item: InboxItem): boolean => state.items.has(item.i);
+  const lastRetry = inbox.items.findLastIndex((item) => item.kind === "retry" && isAdopted(item));
+  for (const [index, item] of inbox.items.entries()) {
+    if (isAdopted(item)) continue;
+    if (item.kind === "cancel" && index < lastRetry) continue; // meant for the run that had failed
     const entry = await entryFor(context, item, { state, settled, cancelling, now });
     if (entry === undefined) continue;
     if (entry.t === "cancelling") cancelling = true;
@@ -56,8 +58,7 @@ async function entryFor(
   adoption: Adoption,
 ): Promise<Entry | undefined> {
   const { state, settled, now } = adoption;
-  if (item.kind === "retry") return retried(item.i, state, now);
-  if (state.ended !== undefined) return undefined;
+  if (item.kind === "retry") return undefined;
   if (item.kind === "cancel") return cancelEntry(item.i, adoption);
   if (state.outcomes.has(item.call) || settled.has(item.call)) return undefined;
   const { at } = item;
@@ -68,9 +69,7 @@ async function entryFor(
   };
   switch (item.kind) {
     case "answer":
-      return item.raw === true
-        ? checkRaw(context, item, call)
-        : { t: "completed", ...call, out: item.value, vh: item.vh };
+      return item.raw === true ? checkRaw(context, item, call) : completed(call, item);
     case "expiry":
       return { t: "completed", ...call, out: undefinedRef, vh: undefinedDigest, expired: true };
     case "abort":
@@ -100,13 +99,17 @@ async function checkRaw(
   item: Extract<InboxItem, { kind: "answer" }>,
   call: CallPart,
 ): Promise<OutcomeEntry | RejectedEntry> {
-  const schema = context.registry.wait(item.name)?.schema;
-  if (schema === undefined) return { t: "completed", ...call, out: item.value, vh: item.vh };
-  const checked = await validate(schema, await context.values.get(item.value));
+  const wait = context.registry.wait(item.name);
+  if (wait === undefined) return completed(call, item);
+  const checked = await checkAnswer(wait, await context.values.get(item.value));
   if (!checked.ok)
     return { t: "rejected", item: item.i, id: item.call, reason: checked.issues, at: call.at };
-  const out = await context.values.put(checked.value, `the answer to ${item.call}`);
-  return { t: "completed", ...call, out, vh: digest(checked.value) };
+  const answer = await answerFields(context, item.call, checked.value);
+  return completed(call, answer.vh === item.vh ? answer : { ...answer, gh: item.vh });
+}
+
+function completed(call: CallPart, { value, vh, gh }: AnswerFields): CompletedEntry {
+  return { t: "completed", ...call, out: value, vh, ...(gh === undefined ? {} : { gh }) };
 }
 
 function cancelEntry(
@@ -118,9 +121,16 @@ function cancelEntry(
     : { t: "cancelling", reason: "cancel", item, at: now };
 }
 
-function retried(item: string, state: JournalState, now: number): Entry | undefined {
-  if (state.ended?.status !== "failed") return undefined;
-  return { t: "retried", voids: voidedBy(state, state.ended), item, at: now };
+function reopen(inbox: Inbox, state: JournalState, ended: EndedEntry, now: number): Entry[] {
+  const item = inbox.items.find(
+    (said) => said.kind === "retry" && !state.items.has(said.i) && mayReopen(said, ended),
+  );
+  if (item === undefined) return [];
+  return [{ t: "retried", voids: voidedBy(state, ended), item: item.i, at: now }];
+}
+
+function mayReopen(item: InboxItem & { readonly kind: "retry" }, { status }: EndedEntry): boolean {
+  return status === "failed" || (status === "cancelled" && item.parent === true);
 }
 
 function aborted(callId: string): KitaruExecutionError {

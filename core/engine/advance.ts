@@ -12,8 +12,10 @@ import { type Inbox, type InboxItem, inboxDraft, readInbox } from "../journal/in
 import { storeError } from "../journal/stored-error.ts";
 import type { AdvanceParams, Directive, ParkParams } from "../ports/orchestrator.ts";
 import { adopt } from "./adopt.ts";
+import { cancelChildren } from "./children.ts";
 import { type EngineContext, makeNonce, observe } from "./context.ts";
 import { FlowRun, type RunResult } from "./flow-run.ts";
+import { isParentsCancel } from "./retry-execution.ts";
 import { Session, load, takeFresh } from "./session.ts";
 import { signal } from "./signal.ts";
 
@@ -57,7 +59,7 @@ async function takeOver(
     const now = context.clock.now();
     const inbox = readInbox(session.inbox);
     const adopted = await adopt(context, inbox, session.state, now);
-    if (session.state.ended !== undefined && !adopted.some((entry) => entry.t === "retried"))
+    if (session.state.ended !== undefined && !isReopening(adopted))
       return { directive: await settleEnd(session) };
     if (await isHeldByAnother(session, params.owner, now)) return { directive: { kind: "end" } };
     checkRunnable(session);
@@ -77,8 +79,25 @@ async function takeOver(
     // Nobody else knows of a fresh execution yet: its claim may share the first append. Should it lose against
     // somebody after all, what ran meanwhile is discarded.
     if (session.isFresh) return { session, adopted, until, pending: entries };
-    if (await session.append(entries)) return { session, adopted, until, pending: [] };
+    if (adopted.some((entry) => entry.t === "ended")) await cancelChildren(session);
+    if (!(await session.append(entries))) continue;
+    if (!isReopening(adopted) || (await reopened(session, inbox)))
+      return { session, adopted, until, pending: [] };
   }
+}
+
+function isReopening(adopted: readonly Entry[]): boolean {
+  return adopted.some((entry) => entry.t === "retried");
+}
+
+/** Take in what had been said before a retry, and let the head say that the end no longer stands. */
+async function reopened(session: Session, inbox: Inbox): Promise<boolean> {
+  const { context, state } = session;
+  const kept = await adopt(context, inbox, state, context.clock.now());
+  if (kept.length > 0 && !(await session.append(kept))) return false;
+  // not at rest: of this advance nothing is known yet but that it goes on
+  await putHead(session, soon(session), { status: "running", epoch: session.epoch - 1 });
+  return true;
 }
 
 async function openSession(context: EngineContext, executionId: string): Promise<Session> {
@@ -91,10 +110,11 @@ async function openSession(context: EngineContext, executionId: string): Promise
   return new Session(context, execution, execution.head, fresh !== undefined);
 }
 
-/** Another owner's claim stands until it runs out, unless that owner is known to be gone. */
+/** Another owner's claim stands until it runs out, unless its advance has ended the execution or the owner is known to be gone. */
 async function isHeldByAnother(session: Session, owner: string, now: number): Promise<boolean> {
   const last = session.state.lastAdvance;
   if (last === undefined || last.owner === owner || now >= last.until) return false;
+  if (session.state.ended !== undefined) return false;
   return (await session.context.backend.orchestrator.isGone?.(last.owner)) !== true;
 }
 
@@ -181,7 +201,7 @@ async function makeRun(
   const flow = context.registry.flow(facts.flow);
   const started = state.started ?? pending.find((entry) => entry.t === "started");
   if (flow === undefined || started === undefined) throw new TypeError("takeOver has checked both");
-  const lastRetry = state.retries.at(-1);
+  const lastRetry = state.retries.findLast((entry) => entry.auto !== true);
   const timeoutAt =
     facts.timeoutAt === undefined
       ? undefined
@@ -196,7 +216,7 @@ async function makeRun(
       input: await context.values.get(facts.input), // a copy of its own: the flow may change it, `started` must not
       owner: params.owner,
       until,
-      checkChildren: previousCrashed || adopted.length === 0,
+      checkChildren: previousCrashed || adopted.length === 0 || isReopening(adopted),
       ...(timeoutAt === undefined ? {} : { timeoutAt }),
       ...(params.deadline === undefined ? {} : { deadline: params.deadline }),
       ...(params.signal === undefined ? {} : { signal: params.signal }),
@@ -261,7 +281,8 @@ async function settleEnd(session: Session): Promise<Directive> {
   const { context, executionId } = session;
   const { parent } = readHead(session.head).facts;
   const ended = session.state.ended;
-  if (parent !== undefined && ended !== undefined) await tellParent(context, parent, ended);
+  const isNews = ended !== undefined && !isParentsCancel(session.state, ended);
+  if (parent !== undefined && isNews) await tellParent(context, parent, ended);
   await putHead(session, undefined);
   await clearInboxDue(session);
   observe(context, (o) => o.ended?.({ executionId, head: readHead(session.head) }));
@@ -298,9 +319,13 @@ function soon(session: Session): number {
 }
 
 /** Stamp the head with what the journal says now; a later stamp is never replaced. */
-async function putHead(session: Session, dueAt: number | undefined): Promise<void> {
+async function putHead(
+  session: Session,
+  dueAt: number | undefined,
+  change: Partial<HeadView> = {},
+): Promise<void> {
   const { context } = session;
-  const view = viewOf(session);
+  const view = { ...viewOf(session), ...change };
   session.head = await updateHead(
     context.backend.records,
     session.head,

@@ -92,6 +92,7 @@ export class Attempt implements CheckpointScope {
 
   /** Run `fn` to its end or to the abort, whichever is first. Never throws. */
   run(fn: () => unknown): AttemptResult | Promise<AttemptResult> {
+    if (this.#aborted !== undefined) return this.#over({ ok: false, error: this.#aborted.reason });
     let value: unknown;
     try {
       value = runInScope(this, fn);

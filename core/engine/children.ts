@@ -1,11 +1,12 @@
-import { isKitaruError } from "../errors.ts";
-import type { ScheduledEntry } from "../journal/entry.ts";
+import { KitaruStateError } from "../errors.ts";
+import type { EndStatus, ScheduledEntry } from "../journal/entry.ts";
 import { type Head, headKey, isEnd, readHead } from "../journal/head.ts";
 import type { ChildItem } from "../journal/inbox.ts";
-import type { EngineContext } from "./context.ts";
+import { parentCancel, parentRetry } from "./retry-execution.ts";
 import type { Session } from "./session.ts";
 import { signal } from "./signal.ts";
 import { startExecution } from "./start.ts";
+import { isReopened } from "./status.ts";
 
 /** Id of the execution a child call runs as. */
 export function childExecutionId(parentId: string, callId: string): string {
@@ -14,20 +15,19 @@ export function childExecutionId(parentId: string, callId: string): string {
 
 /**
  * Make sure the child of an open call runs; resolves to its end when it has ended already.
- * A child that had failed before its call was scheduled anew (`fresh`) is retried.
+ * One that failed before its call was scheduled anew, or that its parent had cancelled before it was retried, is retried.
  */
 export async function ensureChild(
   session: Session,
   open: ScheduledEntry,
-  fresh: boolean,
 ): Promise<Pick<ChildItem, "out" | "err"> | undefined> {
   const { context } = session;
   const id = open.child ?? "";
   const record = await context.backend.records.get(headKey(id));
   const head = record === undefined ? await startChild(session, open, id) : readHead(record);
   if (head === undefined || !isEnd(head.view.status)) return undefined;
-  if (fresh && head.view.status === "failed" && (await retried(context, id))) return undefined;
-  return endOf(head);
+  const isRetried = await retryAlong(session, open, id, head.view.status);
+  return isRetried ? undefined : endOf(head);
 }
 
 /** What the end of an execution means for the call that started it. */
@@ -57,21 +57,35 @@ async function startChild(
   });
 }
 
-async function retried(context: EngineContext, id: string): Promise<boolean> {
+/** Retry a child along with its parent, once for each retry of that; whether it goes on. */
+async function retryAlong(
+  { context, state }: Session,
+  open: ScheduledEntry,
+  id: string,
+  status: EndStatus,
+): Promise<boolean> {
+  const round = status === "failed" ? open.no - 1 : state.retries.length;
+  if (round === 0 || status === "completed") return false;
   try {
-    await signal(context, id, { kind: "retry" });
-    return true;
+    const { repeated } = await signal(context, id, { kind: "retry", item: parentRetry(round) });
+    return !repeated || (await isReopened(context, id));
   } catch (error) {
-    if (isKitaruError(error)) return false; // its own error: retrying cannot change it
+    if (error instanceof KitaruStateError) return false; // an end that a retry cannot change
     throw error;
   }
 }
 
 /** Cancel a child once, however often the parent's advance comes by here. */
-export async function signalChildCancel(context: EngineContext, id: string): Promise<void> {
+export async function cancelChild({ context, state }: Session, id: string): Promise<void> {
   try {
-    await signal(context, id, { kind: "cancel", item: "parent" });
+    await signal(context, id, { kind: "cancel", item: parentCancel(state.retries.length) });
   } catch (error) {
-    if (!isKitaruError(error)) throw error; // it never started, or has ended: nothing to cancel
+    if (!(error instanceof KitaruStateError)) throw error; // it never started, or has ended: nothing to cancel
   }
+}
+
+/** Cancel every open child. */
+export async function cancelChildren(session: Session): Promise<void> {
+  for (const open of session.state.pending())
+    if (open.t === "scheduled" && open.child !== undefined) await cancelChild(session, open.child);
 }

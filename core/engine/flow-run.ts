@@ -16,6 +16,7 @@ import { begin, openTasks } from "./calls/begin.ts";
 import { cancelChild, startChild } from "./calls/child.ts";
 import { wokenUp } from "./calls/sleep.ts";
 import { capture } from "./captured.ts";
+import { cancelChildren } from "./children.ts";
 import { makeNonce } from "./context.ts";
 import type { FlowDefinition } from "./definitions.ts";
 import { type Divergence, divergenceError } from "./divergence.ts";
@@ -59,7 +60,10 @@ type Finish =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly error: unknown };
 
-const forever: Promise<never> = new Promise(() => undefined);
+/** Each its own: one shared by all would keep every flow body that ever awaited it. */
+function never(): Promise<never> {
+  return new Promise(() => undefined);
+}
 /** Entries that are written although the flow has ended: what was paid for, said, and claimed. */
 const keptAtEnd: ReadonlySet<Entry["t"]> = new Set(["llm", "log", "started", "advance"]);
 /** How often a running advance looks into the inbox. */
@@ -106,6 +110,8 @@ export class FlowRun implements FlowScope {
   #failure: { readonly error: unknown } | undefined;
   #divergence: Divergence | undefined;
   #cancelError: (() => Error) | undefined;
+  /** How many calls had been asked when the cancel was delivered. */
+  #cancelAsks: number | undefined;
   #closed = false;
   #ended = false;
   #wakeUp: (() => void) | undefined;
@@ -146,7 +152,7 @@ export class FlowRun implements FlowScope {
   // ---- what the flow body calls
 
   ask(spec: CallSpec): Promise<unknown> {
-    if (this.#closed) return forever;
+    if (this.#closed) return never();
     const name = nameOf(spec);
     const count = this.#counters.get(name) ?? 0;
     const id = `${name}:${count}`;
@@ -283,7 +289,7 @@ export class FlowRun implements FlowScope {
       return undefined;
     }
     const now = this.session.context.clock.now();
-    if (this.#poked || now >= this.#tendAt) {
+    if (this.#poked || now >= this.#tendAt || this.params.signal?.aborted === true) {
       const stopped = await this.#tend(now);
       if (stopped !== undefined) return stopped;
     }
@@ -367,6 +373,7 @@ export class FlowRun implements FlowScope {
     const { entry } = this.state.cancelling ?? {};
     if (entry === undefined) return;
     this.#now = Math.max(this.#now, entry.at);
+    this.#cancelAsks = this.#calls.size;
     this.#cancelError =
       entry.reason === "timeout" ? () => this.#timeoutError() : () => this.#cancelledError();
     for (const call of this.#calls.values()) {
@@ -393,6 +400,7 @@ export class FlowRun implements FlowScope {
     this.#acks = [];
     const cancelledBefore = this.state.cancelling !== undefined;
     const opened = entries.filter((entry) => entry.t === "scheduled");
+    if (entries.some((entry) => entry.t === "ended")) await cancelChildren(this.session);
     if (!(await this.session.append(entries))) return this.#lost();
     this.#isClaimed = true;
     for (const entry of entries) {
@@ -401,8 +409,7 @@ export class FlowRun implements FlowScope {
     }
     if (!cancelledBefore && this.state.cancelling !== undefined)
       this.#deliverable.push(this.state.cancelling.position);
-    for (const entry of opened)
-      if (entry.child !== undefined) await startChild(this, entry.id, true);
+    for (const entry of opened) if (entry.child !== undefined) await startChild(this, entry.id);
     for (const ack of acks) ack();
     if (this.#ended) return { kind: "ended" };
     const position = this.#deliverable.pop();
@@ -474,7 +481,7 @@ export class FlowRun implements FlowScope {
   async #tend(now: number): Promise<RunResult | undefined> {
     const { deadline, signal, owner, timeoutAt } = this.params;
     if ((deadline !== undefined && now >= deadline) || signal?.aborted === true)
-      return { kind: "yield", clean: this.running.size === 0 };
+      return this.#stop();
     this.#settleDue(now);
     await this.#expireWaits(now);
     if (this.#poked || now >= this.#polledAt + pollMs) {
@@ -492,6 +499,12 @@ export class FlowRun implements FlowScope {
     }
     this.#tendAt = this.#nextTending();
     return undefined;
+  }
+
+  /** Stop here; what has been done already is kept. */
+  async #stop(): Promise<RunResult> {
+    const result = this.#pending.length > 0 ? await this.#flush() : undefined;
+    return result ?? { kind: "yield", clean: this.running.size === 0 };
   }
 
   async #adopt(items: readonly InboxItem[], now: number): Promise<void> {
@@ -538,24 +551,20 @@ export class FlowRun implements FlowScope {
   /** Sleep until something happens or is due. */
   async #idle(now: number): Promise<void> {
     this.#tendAt = this.#nextTending();
-    const at = Math.min(this.#tendAt, Math.max(this.#yieldAt, now + 1));
+    const at = now < this.#yieldAt ? Math.min(this.#tendAt, this.#yieldAt) : this.#tendAt;
     const { clock } = this.session.context;
     const { signal } = this.params;
-    if (this.#isBusy()) return;
+    if (this.#isBusy() || signal?.aborted === true) return;
     await new Promise<void>((resolve) => {
       const wake = (): void => {
         this.#wakeUp = undefined;
         cancel();
-        signal?.removeEventListener("abort", wakeForAbort);
+        signal?.removeEventListener("abort", wake);
         resolve();
-      };
-      const wakeForAbort = (): void => {
-        this.#tendAt = 0;
-        wake();
       };
       const cancel = clock.schedule(at - now, wake);
       this.#wakeUp = wake;
-      signal?.addEventListener("abort", wakeForAbort, { once: true });
+      signal?.addEventListener("abort", wake, { once: true });
     });
   }
 
@@ -619,8 +628,8 @@ export class FlowRun implements FlowScope {
       return this.#diverged({ kind: "unasked", ids: [...this.#unasked], fresh: [] });
     const ended = await this.#outcomeOf(finish);
     const kept = this.#pending.filter((entry) => keptAtEnd.has(entry.t));
-    for (const call of this.open.values()) if (call.kind === "flow") await cancelChild(this, call);
     const again = this.#automaticRetry(ended);
+    if (again === undefined) await cancelChildren(this.session); // also those the flow was told are cancelled
     return this.#append(again === undefined ? [...kept, ended] : [...kept, again]);
   }
 
@@ -631,10 +640,8 @@ export class FlowRun implements FlowScope {
 
   async #outcomeOf(finish: Finish): Promise<EndedEntry> {
     const cancelling = this.state.cancelling?.entry;
-    if (cancelling?.reason === "cancel")
-      return this.#endedEntry({ status: "cancelled", err: storeError(this.#cancelledError()) });
-    if (cancelling?.reason === "timeout")
-      return this.#endedEntry({ status: "failed", err: storeError(this.#timeoutError()) });
+    if (cancelling?.reason === "cancel") return this.#cut("cancelled", this.#cancelledError());
+    if (cancelling?.reason === "timeout") return this.#cut("failed", this.#timeoutError());
     if (!finish.ok) return this.#failed(finish.error);
     try {
       const out = await this.session.context.values.put(
@@ -646,6 +653,13 @@ export class FlowRun implements FlowScope {
       if (isKitaruError(error) && error.code === "serialization") return this.#failed(error);
       throw error;
     }
+  }
+
+  /** The end of a flow that was told to. */
+  #cut(status: "cancelled" | "failed", error: Error): EndedEntry {
+    const asks = this.#cancelAsks;
+    const known = asks === undefined ? {} : { asks };
+    return this.#endedEntry({ status, err: storeError(error), ...known });
   }
 
   #failed(error: unknown): EndedEntry {

@@ -1,9 +1,11 @@
-/** Counts modules being loaded only for what they define. */
-let loading = 0;
+import { AsyncLocalStorage } from "node:async_hooks";
 
-/** Whether modules are being loaded only for their definitions: `run()` then starts nothing. */
+/** Set in the code of modules that are loaded only for what they define, however late it comes to run. */
+const loading = new AsyncLocalStorage<true>();
+
+/** Whether the caller belongs to a module that is loaded only for its definitions: `run()` then starts nothing. */
 export function isLoadingModules(): boolean {
-  return loading > 0;
+  return loading.getStore() === true;
 }
 
 /**
@@ -14,21 +16,15 @@ export async function loadDefinitions(
   importModule: () => Promise<unknown>,
   until: () => boolean,
 ): Promise<void> {
-  loading++;
-  try {
-    const imported = importModule();
-    const settled = imported.then(
-      () => "loaded" as const,
-      (error: unknown) => ({ error }),
-    );
-    for (let result: Awaited<typeof settled> | undefined; result === undefined && !until();)
-      result = await Promise.race([settled, pause()]);
-    if (until()) return;
-    const result = await settled;
-    if (result !== "loaded") throw result.error;
-  } finally {
-    loading--;
-  }
+  const settled = loading.run(true, importModule).then(
+    () => "loaded" as const,
+    (error: unknown) => ({ error }),
+  );
+  for (let result: Awaited<typeof settled> | undefined; result === undefined && !until();)
+    result = await Promise.race([settled, pause()]);
+  if (until()) return;
+  const result = await settled;
+  if (result !== "loaded") throw result.error;
 }
 
 function pause(): Promise<undefined> {

@@ -9,10 +9,34 @@ export function isRetryable(ended: EndedEntry): boolean {
   return ended.cause !== undefined || withoutCause.has(ended.err?.code ?? "");
 }
 
-/** Ids of the calls a retry forgets: the one that failed, and all that were first asked after its failure was delivered. */
-export function voidedBy(state: JournalState, ended: EndedEntry): string[] {
-  const { cause, asks } = ended;
-  if (cause === undefined) return [];
+/**
+ * Ids of the calls a retry forgets: the one that failed, and all that were first asked after its failure, or the
+ * timeout or cancel that ended the flow, was delivered.
+ */
+export function voidedBy(state: JournalState, { cause, asks }: EndedEntry): string[] {
   const later = [...state.known.values()].filter((call) => asks !== undefined && call.ask >= asks);
-  return [cause, ...later.map((call) => call.id).filter((id) => id !== cause)];
+  const ids = later.map((call) => call.id).filter((id) => id !== cause);
+  return cause === undefined ? ids : [cause, ...ids];
 }
+
+/** Item by which a parent cancels its children; retries of the parent are counted in `round`. */
+export function parentCancel(round: number): string {
+  return `${cancelPrefix}${round}`;
+}
+
+/** Item by which a parent that was retried retries a child. */
+export function parentRetry(round: number): string {
+  return `parent-retry:${round}`;
+}
+
+/** Whether an execution ended because its parent cancelled it: nothing the parent need be told. */
+export function isParentsCancel({ cancelling }: JournalState, { status }: EndedEntry): boolean {
+  return status === "cancelled" && cancelling?.entry.item?.startsWith(cancelPrefix) === true;
+}
+
+/** Whether the parent can take back its cancel: the flow saw it, so it is known what came after. */
+export function isRevocable(state: JournalState, ended: EndedEntry): boolean {
+  return isParentsCancel(state, ended) && ended.asks !== undefined;
+}
+
+const cancelPrefix = "parent:";

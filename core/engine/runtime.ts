@@ -2,10 +2,13 @@ import type { Head } from "../journal/head.ts";
 import { headKey, isEnd, readHead } from "../journal/head.ts";
 import type { ModelRegistry } from "../ports/model.ts";
 import type { Backend } from "../ports/backend.ts";
+import { systemClock } from "../ports/clock.ts";
 import type { OrchestratorHost } from "../ports/orchestrator.ts";
 import { advance, parkExecution } from "./advance.ts";
+import { cancellable } from "./calls/cancel-watch.ts";
 import { type EngineContext, engineContext } from "./context.ts";
 import { type Registry, registry as programRegistry } from "./definitions.ts";
+import { isReopened } from "./status.ts";
 import { sweep } from "./sweep.ts";
 import { recordCrash, runTask } from "./task.ts";
 
@@ -46,10 +49,15 @@ export class Runtime {
 
   /**
    * Resolve to the head of an execution once it has ended, wherever it runs.
-   * Rejects when this process drove it and had to give up. Undefined after `timeoutMs`.
+   * Rejects when this process drove it and had to give up. Undefined after `timeoutMs` of real time,
+   * and when `signal` aborts.
    */
-  async ended(executionId: string, timeoutMs?: number): Promise<Head | undefined> {
-    const { clock } = this.context;
+  async ended(
+    executionId: string,
+    timeoutMs?: number,
+    signal?: AbortSignal,
+  ): Promise<Head | undefined> {
+    const clock = systemClock; // whoever awaits does so in real time, also where the executions' time is virtual
     const deadline = timeoutMs === undefined ? Infinity : clock.now() + timeoutMs;
     let settled: Settled | undefined;
     let wake: (() => void) | undefined;
@@ -57,10 +65,12 @@ export class Runtime {
       settled = found;
       wake?.();
     });
+    const abort = (): void => wake?.();
+    signal?.addEventListener("abort", abort);
     try {
       for (let pollMs = shortestPollMs; ; pollMs = Math.min(longestPollMs, pollMs * 2)) {
         if (settled !== undefined) return headOf(settled);
-        if (clock.now() >= deadline) return undefined;
+        if (clock.now() >= deadline || signal?.aborted === true) return undefined;
         await new Promise<void>((resolve) => {
           const cancel = clock.schedule(Math.min(pollMs, deadline - clock.now()), resolve);
           wake = () => {
@@ -71,16 +81,24 @@ export class Runtime {
         wake = undefined;
         if (settled !== undefined) return headOf(settled);
         const record = await this.backend.records.get(headKey(executionId));
-        if (record !== undefined && isEnd(readHead(record).view.status)) return readHead(record);
+        const head = record && readHead(record);
+        if (head !== undefined && isEnd(head.view.status) && !(await this.#isRetried(head)))
+          return head;
       }
     } finally {
       stop();
+      signal?.removeEventListener("abort", abort);
     }
   }
 
   async close(): Promise<void> {
     await this.backend.orchestrator.close?.();
     await this.backend.close?.();
+  }
+
+  /** The head of an execution that is being retried may still show the end before. */
+  async #isRetried({ facts, view }: Head): Promise<boolean> {
+    return view.status !== "completed" && isReopened(this.context, facts.id);
   }
 
   #watch(executionId: string, tell: (settled: Settled) => void): () => void {
@@ -106,7 +124,10 @@ function hostOf(context: EngineContext, failed: OrchestratorHost["failed"]): Orc
   return {
     advance: (params) => advance(context, params),
     park: (params) => parkExecution(context, params),
-    task: (ref, options) => runTask(context, ref, options?.signal),
+    task: (ref, options) =>
+      cancellable(context, ref.executionId, options?.signal, (signal) =>
+        runTask(context, ref, signal),
+      ),
     crashed: (ref, why) => recordCrash(context, ref, why),
     sweep: () => sweep(context),
     knows: (flow) => context.registry.flow(flow) !== undefined,

@@ -1,5 +1,4 @@
 import { KitaruStateError, KitaruWaitValidationError } from "../errors.ts";
-import { digest } from "../hash.ts";
 import { type Head, isEnd, readHead } from "../journal/head.ts";
 import {
   type AnswerItem,
@@ -12,10 +11,10 @@ import {
 } from "../journal/inbox.ts";
 import type { JournalState } from "../journal/state.ts";
 import type { WaitingEntry } from "../journal/entry.ts";
-import { validate, validateJson } from "../schema.ts";
-import { undefinedDigest } from "./adopt.ts";
+import { validateJson } from "../schema.ts";
+import { answerFields, checkAnswer, gateAnswer, isSameAnswer } from "./answer.ts";
 import { type EngineContext, makeNonce } from "./context.ts";
-import { isRetryable } from "./retry-execution.ts";
+import { isRetryable, isRevocable } from "./retry-execution.ts";
 import { load } from "./session.ts";
 import { restartExecution } from "./start.ts";
 
@@ -26,7 +25,8 @@ export type Signal =
   | { readonly kind: "abort"; readonly target?: string }
   /** `item` makes a repeat of the same signal inert. */
   | { readonly kind: "cancel"; readonly item?: string }
-  | { readonly kind: "retry" }
+  /** `item` is given by a parent that was retried: it makes a repeat inert. */
+  | { readonly kind: "retry"; readonly item?: string }
   | ({ readonly kind: "child" } & Omit<ChildItem, "kind">);
 
 /** What became of a signal. */
@@ -124,7 +124,7 @@ async function itemFor(
     case "cancel":
       return cancelItem(situation, what.item ?? nonce, at);
     case "retry":
-      return retryItem(situation, nonce, at);
+      return retryItem(situation, what.item, { i: what.item ?? nonce, at });
     case "child":
       return situation.state.outcomes.has(what.call) || findItem(situation, what.call) !== undefined
         ? { repeated: true }
@@ -146,13 +146,14 @@ async function answerItem(
   stamp: Stamp,
 ): Promise<InboxItem | (SignalResult & { repeated: true })> {
   const target = resolveTarget(situation, what.target);
-  const item: InboxItem = {
+  const item: Stamp & AnswerItem = {
     ...stamp,
     ...(await checkedAnswer(context, situation, target, what.value)),
   };
   const settled = settlement(situation, target);
   if (settled === undefined) return openOnly(situation, target, item);
-  if (settled.vh === item.vh || settled.i === stamp.i) return { callId: target, repeated: true };
+  if (isSameAnswer(settled, item) || settled.i === stamp.i)
+    return { callId: target, repeated: true };
   throw alreadySettled(situation, target, settled.how);
 }
 
@@ -251,8 +252,9 @@ function pendingWaits(situation: Situation): WaitingEntry[] {
 
 interface Settlement {
   readonly how: "answered" | "aborted" | "expired";
-  /** Digest of the answer. */
+  /** Digests of the answer. */
   readonly vh?: string;
+  readonly gh?: string;
   /** Inbox item it came from. */
   readonly i?: string;
 }
@@ -264,12 +266,13 @@ function settlement(situation: Situation, callId: string): Settlement | undefine
     return {
       how: entry.expired === true ? "expired" : "answered",
       ...(entry.expired === true || entry.vh === undefined ? {} : { vh: entry.vh }),
+      ...(entry.gh === undefined ? {} : { gh: entry.gh }),
       ...(entry.item === undefined ? {} : { i: entry.item }),
     };
   const item = findItem(situation, callId);
   switch (item?.kind) {
     case "answer":
-      return { how: "answered", vh: item.vh, i: item.i };
+      return { ...item, how: "answered" };
     case "abort":
       return { how: "aborted" };
     case "expiry":
@@ -301,12 +304,11 @@ async function checkedAnswer(
   const open = situation.state.opens.get(target);
   const definition = context.registry.wait(name);
   if (definition !== undefined) {
-    const checked =
-      definition.schema === undefined
-        ? gateAnswer(value)
-        : await validate(definition.schema, value);
+    const checked = await checkAnswer(definition, value);
     if (!checked.ok) throw invalidAnswer(situation.id, target, checked.issues);
-    return { ...base, ...(await valueFields(context, target, checked.value)) };
+    const isGate = definition.schema === undefined;
+    const given = isGate ? undefined : value;
+    return { ...base, ...(await answerFields(context, target, checked.value, given)) };
   }
   if (open?.t === "waiting") {
     const checked =
@@ -316,32 +318,9 @@ async function checkedAnswer(
           ? undefined
           : await validateJson(open.schema as Record<string, unknown>, value);
     if (checked?.ok === false) throw invalidAnswer(situation.id, target, checked.issues);
-    if (open.gate === true) return { ...base, ...(await valueFields(context, target, undefined)) };
+    if (open.gate === true) return { ...base, ...(await answerFields(context, target, undefined)) };
   }
-  return { ...base, ...(await valueFields(context, target, value)), raw: true };
-}
-
-/** A wait without a schema takes no value: `true` and nothing at all mean continue. */
-function gateAnswer(
-  value: unknown,
-): { ok: true; value: undefined } | { ok: false; issues: string } {
-  return value === undefined || value === null || value === true
-    ? { ok: true, value: undefined }
-    : {
-        ok: false,
-        issues: "this wait only asks to continue; answer it without a value, or abort it",
-      };
-}
-
-async function valueFields(
-  context: EngineContext,
-  target: string,
-  value: unknown,
-): Promise<Pick<AnswerItem, "value" | "vh">> {
-  return {
-    value: await context.values.put(value, `the answer to ${target}`),
-    vh: value === undefined ? undefinedDigest : digest(value),
-  };
+  return { ...base, ...(await answerFields(context, target, value)), raw: true };
 }
 
 function invalidAnswer(id: string, target: string, issues: string): KitaruWaitValidationError {
@@ -397,22 +376,27 @@ function cancelItem(
 
 function retryItem(
   { id, head, state, inbox }: Situation,
-  nonce: string,
-  at: number,
+  byParent: string | undefined,
+  stamp: Stamp,
 ): InboxItem | { repeated: true } {
-  const pendingRetry = inbox.items.some(
-    (item) => item.kind === "retry" && !state.items.has(item.i),
-  );
-  if (pendingRetry || state.items.has(nonce)) return { repeated: true };
-  if (state.ended?.status !== "failed") {
-    const status = state.ended?.status ?? (isEnd(head.view.status) ? "running" : head.view.status);
+  if (state.items.has(stamp.i) || isRetryPending(inbox, state)) return { repeated: true };
+  const { ended } = state;
+  if (byParent !== undefined && ended !== undefined && isRevocable(state, ended))
+    return { ...stamp, kind: "retry", parent: true };
+  if (ended?.status !== "failed") {
+    const status = ended?.status ?? (isEnd(head.view.status) ? "running" : head.view.status);
     throw new KitaruStateError(
       `Only failed executions can be retried. Execution ${id} is currently ${status}.`,
     );
   }
-  if (!isRetryable(state.ended))
+  if (!isRetryable(ended))
     throw new KitaruStateError(
-      `Execution ${id} cannot be retried: the flow threw an error of its own (${state.ended.err?.message ?? ""}), which a retry would only repeat. Change the code or the input and use \`kitaru executions replay ${id}\`.`,
+      `Execution ${id} cannot be retried: the flow threw an error of its own (${ended.err?.message ?? ""}), which a retry would only repeat. Change the code or the input and use \`kitaru executions replay ${id}\`.`,
     );
-  return { i: nonce, at, kind: "retry" };
+  return { ...stamp, kind: "retry" };
+}
+
+/** Whether a retry has been asked for that no advance has taken in. */
+export function isRetryPending(inbox: Inbox, state: JournalState): boolean {
+  return inbox.items.some((item) => item.kind === "retry" && !state.items.has(item.i));
 }

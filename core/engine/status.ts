@@ -1,8 +1,10 @@
 import { KitaruStateError } from "../errors.ts";
 import { type ExecutionStatus, isEnd, readHead } from "../journal/head.ts";
 import type { LoadedExecution } from "../journal/journal.ts";
+import { readInbox } from "../journal/inbox.ts";
 import type { EngineContext } from "./context.ts";
 import { load } from "./session.ts";
+import { isRetryPending } from "./signal.ts";
 
 /** Status of an execution, from its journal. Throws a state error (`not_found`) when there is none. */
 export async function readStatus(context: EngineContext, id: string): Promise<ExecutionStatus> {
@@ -29,4 +31,10 @@ export function statusOf(execution: LoadedExecution, id: string, now: number): E
 function runningOrWaiting({ journal }: LoadedExecution, now: number): ExecutionStatus {
   const claimed = journal.state.lastAdvance;
   return claimed !== undefined && now < claimed.until ? "running" : "queued";
+}
+
+/** Whether an execution whose head says that it has ended is being retried. */
+export async function isReopened(context: EngineContext, id: string): Promise<boolean> {
+  const { inbox, journal } = await load(context, id);
+  return journal.state.ended === undefined || isRetryPending(readInbox(inbox), journal.state);
 }

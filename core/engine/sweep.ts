@@ -9,12 +9,18 @@ import { restartExecution } from "./start.ts";
 /** How often a token that answers is poked before the execution is restarted all the same. */
 const pokes = 2;
 
-/** Wake, restart or repair every execution that is overdue; returns how many there were. */
+/**
+ * Wake, restart or repair every execution that is overdue; returns how many there were.
+ * One that cannot be read does not keep the others waiting: its error is thrown when all have had their turn.
+ */
 export async function sweep(context: EngineContext): Promise<number> {
   const overdue = new Set<string>();
   for (let shard = 0; shard < context.backend.capabilities.dueShards; shard++)
     for await (const id of overdueIn(context, shard)) overdue.add(id);
-  for (const id of overdue) await sweepExecution(context, id);
+  const failures: unknown[] = [];
+  for (const id of overdue)
+    await sweepExecution(context, id).catch((error: unknown) => failures.push(error));
+  if (failures.length > 0) throw failures[0];
   return overdue.size;
 }
 

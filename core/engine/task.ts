@@ -3,13 +3,14 @@ import { KitaruExecutionError, KitaruStateError } from "../errors.ts";
 import type { ArtifactEntry, LlmEntry, LogEntry, ScheduledEntry } from "../journal/entry.ts";
 import { readHead } from "../journal/head.ts";
 import { executionPartition } from "../journal/journal.ts";
+import type { JournalState } from "../journal/state.ts";
 import { type StoredError, storeError } from "../journal/stored-error.ts";
 import type { ValueRef } from "../journal/values.ts";
 import type { TaskRef } from "../ports/orchestrator.ts";
 import { findArtifact } from "./artifacts.ts";
 import { Attempt, type AttemptResult, type LlmRecording, abortAfter } from "./attempt.ts";
 import { extraEntries } from "./calls/extras.ts";
-import type { EngineContext } from "./context.ts";
+import { type EngineContext, observe } from "./context.ts";
 import type { CheckpointDefinition } from "./definitions.ts";
 import { llmFields } from "./llm-entry.ts";
 import { reusableLlms } from "./llm-reuse.ts";
@@ -32,6 +33,31 @@ export interface TaskOutcome {
 /** Sort key of the outcome document of an attempt. */
 export function taskSort(callId: string, attempt: number): string {
   return `t/${callId}/${attempt}`;
+}
+
+/** How many attempts of a call a retry of its execution has made void; their documents are still there. */
+export function spentAttempts(state: JournalState, callId: string): number {
+  return state.spent.get(callId) ?? 0;
+}
+
+/** Llm outcomes an attempt has left, whether or not it lived to leave its own. */
+export function llmsLeft(
+  tasks: ReadonlyMap<string, { readonly body: string }>,
+  callId: string,
+  attempt: number,
+): LlmEntry[] {
+  return llmDocuments(tasks, callId).filter((entry) => entry.no === attempt);
+}
+
+function llmDocuments(
+  tasks: ReadonlyMap<string, { readonly body: string }>,
+  callId: string,
+): LlmEntry[] {
+  const prefix = `t/${callId}/llm/`;
+  return [...tasks]
+    .filter(([sort]) => sort.startsWith(prefix))
+    .map(([, document]) => JSON.parse(document.body) as LlmEntry)
+    .toSorted((a, b) => a.i - b.i);
 }
 
 /**
@@ -59,9 +85,11 @@ export async function runTask(
     ref,
     definition,
     open,
-    journal.state.llms.get(ref.callId)?.length ?? 0,
+    journal.state,
+    llmDocuments(tasks, ref.callId).length,
   );
-  const reusable = [...reusableLlms(journal.state, ref.callId), ...worker.earlier(tasks)];
+  const left = llmsLeft(tasks, ref.callId, ref.attempt);
+  const reusable = [...reusableLlms(journal.state, ref.callId), ...left];
   await storeOutcome(context, ref, await worker.run(reusable, signal));
 }
 
@@ -71,23 +99,24 @@ export async function recordCrash(
   ref: TaskRef,
   why: string,
 ): Promise<void> {
-  const { journal } = await load(context, ref.executionId);
+  const { journal, tasks } = await load(context, ref.executionId);
   const open = journal.state.opens.get(ref.callId);
   const definition = open === undefined ? undefined : context.registry.checkpoint(open.name);
   if (open === undefined || definition === undefined) return;
   const atMostOnce = definition.semantics === "at-most-once";
+  const number = ref.attempt - spentAttempts(journal.state, ref.callId);
   const error = new KitaruExecutionError(
-    `Attempt ${ref.attempt} of ${ref.callId} ended without an outcome: ${why}.`,
+    `Attempt ${number} of ${ref.callId} ended without an outcome: ${why}.`,
     { code: atMostOnce ? "interrupted" : "crashed", details: { call: ref.callId } },
   );
-  const decision = decideRetry(definition.retry, ref.attempt, error, context.random);
+  const decision = decideRetry(definition.retry, number, error, context.random);
   const at = context.clock.now();
   const retry = decision.retry && !atMostOnce ? { retryMs: decision.delayMs } : {};
   await storeOutcome(context, ref, {
     s: open.at,
     at,
     err: storeError(error),
-    llms: [],
+    llms: llmsLeft(tasks, ref.callId, ref.attempt),
     extras: [],
     ...retry,
   });
@@ -121,7 +150,9 @@ class Worker {
   readonly #ref: TaskRef;
   readonly #definition: CheckpointDefinition;
   readonly #open: ScheduledEntry;
-  /** Llm outcomes of this call in the journal. */
+  /** Counts from 1 since the last retry of the execution. */
+  readonly #number: number;
+  /** Where new llm outcomes are numbered from. */
   readonly #recorded: number;
   readonly #llms: LlmEntry[] = [];
 
@@ -130,37 +161,30 @@ class Worker {
     ref: TaskRef,
     definition: CheckpointDefinition,
     open: ScheduledEntry,
-    recorded: number,
+    state: JournalState,
+    documents: number,
   ) {
-    this.#recorded = recorded;
+    this.#number = ref.attempt - spentAttempts(state, ref.callId);
+    this.#recorded = Math.max(documents, state.llms.get(ref.callId)?.length ?? 0);
     this.#context = context;
     this.#ref = ref;
     this.#definition = definition;
     this.#open = open;
   }
 
-  /** Llm outcomes a worker that died has left. */
-  earlier(tasks: ReadonlyMap<string, { readonly body: string }>): LlmEntry[] {
-    const prefix = `t/${this.#ref.callId}/llm/`;
-    return [...tasks]
-      .filter(([sort]) => sort.startsWith(prefix))
-      .map(([, document]) => JSON.parse(document.body) as LlmEntry)
-      .filter((entry) => entry.no === this.#ref.attempt);
-  }
-
   async run(reusable: readonly LlmEntry[], signal: AbortSignal | undefined): Promise<TaskOutcome> {
     const context = this.#context;
     const startedAt = context.clock.now();
-    const { executionId, callId, attempt } = this.#ref;
+    const { executionId, callId } = this.#ref;
     const scope = new Attempt({
       context,
       name: this.#definition.name,
       executionId,
       callId,
-      number: attempt,
+      number: this.#number,
       sink: {
         reusable,
-        recordedLlms: this.#recorded + reusable.filter((entry) => entry.no === attempt).length,
+        recordedLlms: this.#recorded,
         llm: (record) => this.#keepLlm(record),
         load: (id, name) => findArtifact(context, id, name),
       },
@@ -169,6 +193,8 @@ class Worker {
     signal?.addEventListener("abort", abort, { once: true });
     const args = await Promise.all(this.#open.in.map((input) => context.values.get(input)));
     const cancelTimeout = abortAfter(context, scope, callId, this.#definition.timeoutMs);
+    const { name } = this.#definition;
+    observe(context, (o) => o.started?.({ executionId, callId, name, attempt: this.#number }));
     const result = await scope.run(() => this.#definition.fn(...args));
     cancelTimeout();
     signal?.removeEventListener("abort", abort);
@@ -191,7 +217,7 @@ class Worker {
     if (stored.ok) return { ...fields, extras, out: stored.value as ValueRef };
     const decision = decideRetry(
       this.#definition.retry,
-      this.#ref.attempt,
+      this.#number,
       stored.error,
       this.#context.random,
     );

@@ -83,6 +83,8 @@ export interface CompletedEntry extends OutcomeFields {
   readonly out: ValueRef;
   /** Digest of the value, where equality matters later: answers. */
   readonly vh?: string;
+  /** Digest of the answer as it was given, where its schema made another value of it. */
+  readonly gh?: string;
   /** A wait that passed its due time. */
   readonly expired?: true;
 }
@@ -192,7 +194,7 @@ export interface EndedEntry extends Base {
   readonly err?: StoredError;
   /** Call whose failure ended the flow. */
   readonly cause?: string;
-  /** How many calls had been asked when that failure was delivered. */
+  /** How many calls had been asked when that failure, or the cancel or timeout that ended the flow, was delivered. */
   readonly asks?: number;
 }
 

@@ -16,7 +16,8 @@ export type InboxItem = { readonly i: string; readonly at: number } & (
   | { readonly kind: "abort"; readonly call: string; readonly name: string }
   | { readonly kind: "expiry"; readonly call: string; readonly name: string }
   | { readonly kind: "cancel" }
-  | { readonly kind: "retry" }
+  /** `parent`: said by a parent that was retried itself, which may take up a child it had cancelled. */
+  | { readonly kind: "retry"; readonly parent?: true }
   | ChildItem
 );
 
@@ -28,6 +29,8 @@ export interface AnswerItem {
   readonly value: ValueRef;
   /** Digest of the value. */
   readonly vh: string;
+  /** Digest of the answer as it was given, where its schema made another value of it. */
+  readonly gh?: string;
   /** Given where the wait's schema was not at hand: checked by the advance that adopts it. */
   readonly raw?: true;
 }

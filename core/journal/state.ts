@@ -40,6 +40,8 @@ export class JournalState {
   readonly opens: Map<string, OpeningEntry> = new Map();
   readonly attempts: Map<string, AttemptEntry[]> = new Map();
   readonly llms: Map<string, LlmEntry[]> = new Map();
+  /** Number of the last isolated attempt of a call that a retry has forgotten: its documents stay, so numbers go on. */
+  readonly spent: Map<string, number> = new Map();
   readonly known: Map<string, KnownCall> = new Map();
   readonly items: Set<string> = new Set();
   readonly retries: RetriedEntry[] = [];
@@ -137,6 +139,8 @@ export class JournalState {
     this.ended = undefined;
     this.cancelling = undefined;
     for (const id of entry.voids) {
+      const open = this.opens.get(id);
+      if (open?.t === "scheduled" && open.child === undefined) this.spent.set(id, open.no);
       this.outcomes.delete(id);
       this.opens.delete(id);
       this.attempts.delete(id);

@@ -1,5 +1,6 @@
 import { checkpointScope, currentScope } from "../engine/scope.ts";
 import { KitaruContextError, KitaruUsageError } from "../errors.ts";
+import { copied } from "./copied.ts";
 
 /** Kinds of artifact. */
 export type ArtifactType = "prompt" | "response" | "context" | "input" | "output" | "blob";
@@ -30,7 +31,7 @@ export function save(
     throw new KitaruUsageError(
       `save(): unknown artifact type "${type}". Use one of: ${artifactTypes.join(", ")}.`,
     );
-  scope.save({ name, type, value });
+  scope.save({ name, type, value: copied(value) });
 }
 
 /**
@@ -48,5 +49,5 @@ export function log(fields: Readonly<Record<string, unknown>>): void {
     throw new KitaruContextError(
       "log() was called outside a flow. Call it in the body of a flow or inside a checkpoint.",
     );
-  scope.log(fields);
+  scope.log(copied(fields) as typeof fields);
 }

@@ -24,7 +24,7 @@ export interface RetryOptions {
   readonly maxDelay?: Duration;
   /** Draw each delay evenly between 0 and its full length. @default true */
   readonly jitter?: boolean;
-  /** Whether an error is worth another try. @default every error is */
+  /** Whether an error is worth another try; one about which it throws is not. @default every error is */
   readonly retryIf?: (error: unknown) => boolean;
 }
 
@@ -57,10 +57,10 @@ export interface Checkpoint<A extends readonly unknown[], R> {
   /** The plain function, for unit tests. */
   readonly fn: (...args: A) => R | Promise<R>;
   /** Call it for each item. The first failure rejects once what runs has ended; nothing more is started. */
-  map(items: Iterable<A[0]>, options?: MapOptions & { readonly settle?: false }): Promise<R[]>;
+  map(items: Iterable<Item<A>>, options?: MapOptions & { readonly settle?: false }): Promise<R[]>;
   /** Call it for each item and report every outcome. */
   map(
-    items: Iterable<A[0]>,
+    items: Iterable<Item<A>>,
     options: MapOptions & { readonly settle: true },
   ): Promise<PromiseSettledResult<R>[]>;
   /** Stand-in for the results of all calls of this checkpoint in a replay. */
@@ -68,6 +68,9 @@ export interface Checkpoint<A extends readonly unknown[], R> {
   /** One call of this checkpoint, by its number. */
   at(index: number): { as(output: R): Override };
 }
+
+/** What `map` may pass: the first argument, where no other is needed. */
+type Item<A extends readonly unknown[]> = [A[0]] extends A ? A[0] : never;
 
 /** A function whose result can be stored. */
 type Work<A extends readonly unknown[], R> = (
@@ -131,6 +134,10 @@ function define(name: string, options: CheckpointOptions, fn: AnyWork): Checkpoi
     throw new KitaruUsageError(
       `${where}: unknown runtime "${String(runtime)}". Use "inline" or "isolated".`,
     );
+  if (semantics !== "at-least-once" && semantics !== "at-most-once")
+    throw new KitaruUsageError(
+      `${where}: unknown semantics "${String(semantics)}". Use "at-least-once" or "at-most-once".`,
+    );
   const retry = retryPolicy(options.retries, where);
   if (semantics === "at-most-once" && retry.attempts > 0)
     throw new KitaruUsageError(
@@ -145,12 +152,7 @@ function define(name: string, options: CheckpointOptions, fn: AnyWork): Checkpoi
     semantics,
     ...(timeout === undefined
       ? {}
-      : {
-          timeoutMs: positive(
-            parseDuration(timeout, `the timeout of ${where}`),
-            `the timeout of ${where}`,
-          ),
-        }),
+      : { timeoutMs: positiveDuration(timeout, `the timeout of ${where}`) }),
     ...(type === undefined ? {} : { type }),
     ...(cache === undefined ? {} : { cache: cacheSetting(cache, where) }),
   };
@@ -188,7 +190,18 @@ export function retryPolicy(retries: CheckpointOptions["retries"], where: string
       maxDelay === undefined
         ? neverRetry.maxDelayMs
         : parseDuration(maxDelay, `maxDelay of ${where}`),
-    ...(retryIf === undefined ? {} : { retryIf }),
+    ...(retryIf === undefined ? {} : { retryIf: careful(retryIf) }),
+  };
+}
+
+/** A predicate that cannot take the attempt's own failure away: where it throws, its answer is no. */
+function careful(retryIf: (error: unknown) => boolean): (error: unknown) => boolean {
+  return (error) => {
+    try {
+      return retryIf(error);
+    } catch {
+      return false;
+    }
   };
 }
 
@@ -202,7 +215,9 @@ export function cacheSetting(
     : { enabled: true, ttlMs: parseDuration(cache.ttl, `the cache ttl of ${where}`) };
 }
 
-function positive(ms: number, what: string): number {
+/** Read a duration that must be longer than 0. */
+export function positiveDuration(value: Duration, what: string): number {
+  const ms = parseDuration(value, what);
   if (ms > 0) return ms;
   throw new KitaruUsageError(`${what} must be longer than 0.`);
 }

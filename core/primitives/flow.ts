@@ -1,11 +1,11 @@
 import type { Storable } from "../codec.ts";
-import { type Duration, parseDuration } from "../duration.ts";
+import type { Duration } from "../duration.ts";
 import { type FlowDefinition, checkName, registry } from "../engine/definitions.ts";
 import { flowScope } from "../engine/scope.ts";
 import { isLoadingModules } from "../engine/loading.ts";
 import { KitaruUsageError } from "../errors.ts";
 import type { SchemaInput, SchemaOutput, StandardSchema } from "../schema.ts";
-import { cacheSetting } from "./checkpoint.ts";
+import { cacheSetting, positiveDuration } from "./checkpoint.ts";
 import { type FlowHandle, type RunOptions, startRun } from "./handle.ts";
 import { definingModule } from "./source.ts";
 
@@ -32,10 +32,10 @@ export interface Flow<In, Out> {
   call(...args: CallArgs<In>): Promise<Out>;
 }
 
-type RunArgs<In> = [In] extends [void]
-  ? [input?: undefined, options?: RunOptions]
+type RunArgs<In> = undefined extends In
+  ? [input?: In, options?: RunOptions]
   : [input: In, options?: RunOptions];
-type CallArgs<In> = [In] extends [void] ? [input?: undefined] : [input: In];
+type CallArgs<In> = undefined extends In ? [input?: In] : [input: In];
 
 type Body<In, R> = (
   input: In,
@@ -107,7 +107,7 @@ function define(
     ...(stack === undefined ? {} : { stack }),
     ...(timeout === undefined
       ? {}
-      : { timeoutMs: parseDuration(timeout, `the timeout of ${where}`) }),
+      : { timeoutMs: positiveDuration(timeout, `the timeout of ${where}`) }),
     ...(cache === undefined ? {} : { cache: cacheSetting(cache, where) }),
     ...(source === undefined ? {} : { source }),
   };

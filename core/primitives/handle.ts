@@ -9,6 +9,7 @@ import { KitaruExecutionError, KitaruStateError, KitaruTimeoutError } from "../e
 import { type ExecutionStatus, type Head, headKey, isEnd, readHead } from "../journal/head.ts";
 import { reviveError } from "../journal/stored-error.ts";
 import { activeRuntime } from "../stacks.ts";
+import { copied } from "./copied.ts";
 
 /** Options of {@link Flow.run}. */
 export interface RunOptions {
@@ -44,8 +45,9 @@ interface RunParams {
 }
 
 /** Start an execution in the background. */
-export function startRun<T>({ definition, input, options, isInert }: RunParams): FlowHandle<T> {
+export function startRun<T>({ definition, options, isInert, ...given }: RunParams): FlowHandle<T> {
   const id = options.id ?? newExecutionId();
+  const input = copied(given.input); // a schema may make something storable of what is not
   const runtime = isInert ? never : activeRuntime({ call: options.stack, flow: definition.stack });
   const started = runtime.then(({ context, stack }) =>
     startExecution(context, {
@@ -88,7 +90,9 @@ class Handle<T> implements FlowHandle<T> {
         ? undefined
         : parseDuration(options.timeout, "the timeout of result()");
     const runtime = await this.#runtime;
-    const ended = runtime.ended(this.id, timeoutMs);
+    const refused = new AbortController();
+    this.started.catch(() => refused.abort());
+    const ended = runtime.ended(this.id, timeoutMs, refused.signal);
     ended.catch(() => undefined);
     await this.started;
     const head = await ended;

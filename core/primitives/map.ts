@@ -14,9 +14,9 @@ export async function mapConcurrently<T, R>(
   fn: (item: T) => Promise<R>,
   { concurrency = Infinity, settle = false }: Options,
 ): Promise<R[] | PromiseSettledResult<R>[]> {
-  if (!(concurrency >= 1))
+  if (concurrency !== Infinity && !(Number.isInteger(concurrency) && concurrency >= 1))
     throw new KitaruUsageError(
-      `map(): concurrency must be at least 1, not ${String(concurrency)}.`,
+      `map(): concurrency must be a whole number of at least 1, not ${String(concurrency)}.`,
     );
   const queue = [...items];
   const results: PromiseSettledResult<R>[] = [];

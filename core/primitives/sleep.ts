@@ -1,6 +1,5 @@
-import { type Duration, parseDuration } from "../duration.ts";
+import { type Duration, dueAt, parseDuration } from "../duration.ts";
 import { flowScope } from "../engine/scope.ts";
-import { KitaruUsageError } from "../errors.ts";
 
 /**
  * Wait durably for a length of time or until a date; nothing runs meanwhile.
@@ -10,11 +9,9 @@ export async function sleep(length: Duration | Date): Promise<void> {
   const scope = flowScope("sleep()");
   await scope.ask({
     kind: "sleep",
-    length: length instanceof Date ? checked(length) : parseDuration(length, "sleep()"),
+    length:
+      length instanceof Date
+        ? new Date(dueAt(length, scope.now(), "sleep()"))
+        : parseDuration(length, "sleep()"),
   });
-}
-
-function checked(date: Date): Date {
-  if (Number.isNaN(date.getTime())) throw new KitaruUsageError("sleep(): the date is not valid.");
-  return date;
 }

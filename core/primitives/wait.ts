@@ -4,6 +4,7 @@ import { flowScope } from "../engine/scope.ts";
 import { signal } from "../engine/signal.ts";
 import type { SchemaInput, SchemaOutput, StandardSchema } from "../schema.ts";
 import { activeRuntime } from "../stacks.ts";
+import { copied } from "./copied.ts";
 import type { Override } from "./override.ts";
 
 /** Options of {@link wait}. */
@@ -46,10 +47,13 @@ export interface Wait<In, Out> {
   /** Make the pending wait throw `wait_aborted` in the flow. */
   abort(executionId: string, options?: AnswerOptions): Promise<void>;
   /** Stand-in for the answers of all calls of this wait in a replay. */
-  as(value: Exclude<Out, void>): Override;
+  as(...value: Outcome<Out>): Override;
   /** One call of this wait, by its number. */
-  at(index: number): { as(value: Exclude<Out, void>): Override };
+  at(index: number): { as(...value: Outcome<Out>): Override };
 }
+
+/** A gate that is continued, and a wait that expires, have no value. */
+type Outcome<Out> = undefined extends Out ? [value?: Out] : [value: Out];
 
 type AnswerArgs<In> = [In] extends [void]
   ? [executionId: string, value?: undefined, options?: AnswerOptions]
@@ -84,7 +88,9 @@ export function wait<
 
   const ask = async (call: WaitCallOptions = {}): Promise<unknown> => {
     const scope = flowScope(`wait "${name}"`);
-    return scope.ask({ kind: "wait", definition: { ...definition, ...call } });
+    const asked = { ...definition, ...call };
+    const shown = asked.metadata === undefined ? {} : { metadata: copied(asked.metadata) };
+    return scope.ask({ kind: "wait", definition: { ...asked, ...shown } });
   };
   const say = async (
     what: { readonly kind: "answer"; readonly value: unknown } | { readonly kind: "abort" },

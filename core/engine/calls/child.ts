@@ -4,21 +4,21 @@ import { storeError } from "../../journal/stored-error.ts";
 import { undefinedRef } from "../../journal/values.ts";
 import { type Call, fieldsOf } from "../call.ts";
 import { refsOf } from "../captured.ts";
-import { childExecutionId, ensureChild, signalChildCancel } from "../children.ts";
+import { cancelChild as cancel, childExecutionId, ensureChild } from "../children.ts";
 import type { FlowRun } from "../flow-run.ts";
 
 /** Record a child flow as scheduled, or look after one that is. */
 export async function beginChild(run: FlowRun, call: Call, now: number): Promise<void> {
   run.open.set(call.id, call);
   if (run.state.opens.has(call.id)) {
-    if (run.params.checkChildren) await startChild(run, call.id, false);
+    if (run.params.checkChildren) await startChild(run, call.id);
     return;
   }
   run.record([
     {
       t: "scheduled",
       ...fieldsOf(call),
-      no: 1,
+      no: run.state.retries.length + 1,
       in: await refsOf(run.session.context.values, call.inputs),
       child: childExecutionId(run.executionId, call.id),
       at: now,
@@ -27,11 +27,11 @@ export async function beginChild(run: FlowRun, call: Call, now: number): Promise
 }
 
 /** Start the child of a scheduled call, or take in its end when it has ended already. */
-export async function startChild(run: FlowRun, callId: string, fresh: boolean): Promise<void> {
+export async function startChild(run: FlowRun, callId: string): Promise<void> {
   const open = run.state.opens.get(callId);
   const call = run.open.get(callId);
   if (open?.t !== "scheduled" || call === undefined) return;
-  const end = await endOfChild(run, open, fresh);
+  const end = await endOfChild(run, open);
   if (end === undefined || !run.wants(call)) return;
   const common = { ...fieldsOf(call), in: open.in, at: run.session.context.clock.now() };
   run.record([
@@ -44,10 +44,9 @@ export async function startChild(run: FlowRun, callId: string, fresh: boolean): 
 async function endOfChild(
   run: FlowRun,
   open: Parameters<typeof ensureChild>[1],
-  fresh: boolean,
 ): Promise<Pick<ChildItem, "out" | "err"> | undefined> {
   try {
-    return await ensureChild(run.session, open, fresh);
+    return await ensureChild(run.session, open);
   } catch (error) {
     if (hasCode(error, "usage") || hasCode(error, "conflict")) return { err: storeError(error) }; // its input does not fit
     throw error;
@@ -56,5 +55,5 @@ async function endOfChild(
 
 /** Pass a cancel on. */
 export async function cancelChild(run: FlowRun, call: Call): Promise<void> {
-  await signalChildCancel(run.session.context, childExecutionId(run.executionId, call.id));
+  await cancel(run.session, childExecutionId(run.executionId, call.id));
 }

@@ -95,6 +95,7 @@ class InlineAttempt implements AttemptSink {
   readonly number: number;
   readonly startedAt: number;
   readonly scope: Attempt;
+  readonly recordedLlms: number;
 
   constructor(
     run: FlowRun,
@@ -108,6 +109,7 @@ class InlineAttempt implements AttemptSink {
     this.definition = definition;
     this.number = number;
     this.startedAt = startedAt;
+    this.recordedLlms = run.state.llms.get(call.id)?.length ?? 0;
     const { context, executionId } = run.session;
     this.scope = new Attempt({
       context,
@@ -121,10 +123,6 @@ class InlineAttempt implements AttemptSink {
 
   get reusable(): readonly LlmEntry[] {
     return reusableLlms(this.run.state, this.call.id);
-  }
-
-  get recordedLlms(): number {
-    return this.run.state.llms.get(this.call.id)?.length ?? 0;
   }
 
   llm(recording: LlmRecording): Promise<void> {
@@ -290,8 +288,8 @@ async function settleFailure(
   run.running.delete(call.id);
   if (!run.wants(call)) return run.poke();
   const entry = failureEntry(attempt, error, input);
-  run.record([...extras, entry]);
-  if (entry.t === "attempt") tryAgain(attempt, entry);
+  if (entry.t === "failed") run.record([...extras, entry]);
+  else run.record([...extras, entry], () => tryAgain(attempt, entry)); // an attempt is numbered by those recorded
 }
 
 function failureEntry(
@@ -321,6 +319,7 @@ function failureEntry(
 
 /** Another attempt: soon, holding compute, or after the execution has been suspended. */
 function tryAgain({ run, call }: InlineAttempt, { retryAt = 0, at }: AttemptEntry): void {
+  if (!run.wants(call)) return;
   if (retryAt - at > heldDelayMs) {
     run.restart(call);
     return;
@@ -330,7 +329,8 @@ function tryAgain({ run, call }: InlineAttempt, { retryAt = 0, at }: AttemptEntr
     run.running.delete(call.id);
     run.poke();
   };
-  const cancel = run.session.context.clock.schedule(retryAt - at, () => {
+  const { clock } = run.session.context;
+  const cancel = clock.schedule(retryAt - clock.now(), () => {
     letGo();
     if (run.wants(call)) run.restart(call);
   });

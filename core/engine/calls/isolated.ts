@@ -7,7 +7,7 @@ import { refsOf } from "../captured.ts";
 import type { CheckpointDefinition } from "../definitions.ts";
 import type { FlowRun } from "../flow-run.ts";
 import { decideRetry } from "../retry.ts";
-import { type TaskOutcome, taskSort } from "../task.ts";
+import { type TaskOutcome, llmsLeft, spentAttempts, taskSort } from "../task.ts";
 import { interrupted, isDelayed } from "./inline.ts";
 
 /** Longest an isolated attempt without a timeout of its own may take: what AWS Lambda grants one invocation. */
@@ -21,7 +21,7 @@ export async function beginIsolated(
   now: number,
 ): Promise<void> {
   const failures = run.failures(call.id);
-  const number = failures.length + 1;
+  const number = spentAttempts(run.state, call.id) + failures.length + 1;
   const open = run.state.opens.get(call.id);
   const scheduled = open?.t === "scheduled" ? open : undefined;
   if (scheduled?.no === number) return adopt(run, call, definition, scheduled, now);
@@ -54,7 +54,8 @@ function adopt(
   const { s, at, out, err, retryMs } = outcome;
   const before = [...outcome.llms.filter((entry) => !isRecorded(run, entry)), ...outcome.extras];
   const common = { ...fieldsOf(call), in: open.in, s, at };
-  const tries = open.no === 1 ? {} : { tries: open.no };
+  const number = open.no - spentAttempts(run.state, call.id);
+  const tries = number === 1 ? {} : { tries: number };
   if (out !== undefined) {
     run.record([...before, { t: "completed", ...common, ...tries, out }]);
     return;
@@ -85,9 +86,11 @@ function crashedOutcome(
 ): TaskOutcome {
   const isOnce = definition.semantics === "at-most-once";
   const error = isOnce ? interrupted(call) : crashed(call, open);
-  const decision = decideRetry(definition.retry, open.no, error, run.session.context.random);
+  const number = open.no - spentAttempts(run.state, call.id);
+  const decision = decideRetry(definition.retry, number, error, run.session.context.random);
   const retry = decision.retry && !isOnce ? { retryMs: decision.delayMs } : {};
-  return { s: open.at, at: now, err: storeError(error), llms: [], extras: [], ...retry };
+  const llms = llmsLeft(run.session.execution.tasks, call.id, open.no);
+  return { s: open.at, at: now, err: storeError(error), llms, extras: [], ...retry };
 }
 
 function crashed(call: Call, open: ScheduledEntry): KitaruExecutionError {

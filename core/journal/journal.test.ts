@@ -1,0 +1,157 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { memoryRecords } from "../../testing/memory.ts";
+import type { RecordStore } from "../ports/records.ts";
+import type { Entry, StartedEntry } from "./entry.ts";
+import { executionPartition, freshExecution, loadExecution } from "./journal.ts";
+
+const limits = { segmentBytes: 300, recordBytes: 1000 };
+
+function load(records: RecordStore, change: Partial<typeof limits> = {}) {
+  return loadExecution({ records, executionId: "a", ...limits, ...change });
+}
+
+const started: StartedEntry = {
+  t: "started",
+  format: 1,
+  hash: 1,
+  segmentBytes: 300,
+  flow: "f",
+  version: "local",
+  seed: "s",
+  input: { v: 1 },
+  h: "h",
+  at: 1,
+};
+
+function log(text: string): Entry {
+  return { t: "log", fields: { v: text }, at: 1 };
+}
+
+async function segments(records: RecordStore): Promise<string[]> {
+  const { items } = await records.list({
+    partition: executionPartition("a"),
+    from: "j/",
+    to: "j0",
+  });
+  return items.map((item) => item.body);
+}
+
+test("what is appended is read back, however it is cut into batches, segments and pages", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.array(fc.string({ maxLength: 150 }), { minLength: 1, maxLength: 8 }), {
+        maxLength: 8,
+      }),
+      fc.integer({ min: 1, max: 5 }),
+      async (batches, pageSize) => {
+        const records = memoryRecords({ pageSize });
+        const { journal } = await load(records);
+        await journal.append([started], "n");
+        for (const [n, texts] of batches.entries())
+          expect(await journal.append(texts.map(log), `n${n}`)).toBe("appended");
+        const read = await load(records, { segmentBytes: 5 });
+        expect(read.journal.state.position).toBe(1 + batches.flat().length);
+        expect(read.journal.state.flowLogs).toBe(batches.flat().length);
+        const bodies = await segments(records);
+        for (const body of bodies.slice(0, -1))
+          expect(Buffer.byteLength(body)).toBeGreaterThanOrEqual(300);
+        for (const body of bodies) expect(Buffer.byteLength(body)).toBeLessThanOrEqual(1000);
+        expect(await read.journal.append([log("more")], "x")).toBe("appended");
+      },
+    ),
+    { numRuns: 50 },
+  );
+});
+
+test("of two that append to the same state one is superseded, at a full segment too", async () => {
+  for (const filler of ["", "x".repeat(300)]) {
+    const records = memoryRecords();
+    await (await load(records)).journal.append([started, log(filler)], "n");
+    const [one, two] = [await load(records), await load(records)];
+    const results = await Promise.all([
+      one.journal.append([log("one")], "1"),
+      two.journal.append([log("two")], "2"),
+    ]);
+    expect(results).toEqual(["appended", "superseded"]);
+    expect((await load(records)).journal.state.flowLogs).toBe(2);
+    expect(two.journal.state.flowLogs).toBe(1);
+  }
+});
+
+test("equal entries of two appends are told apart by their nonces", async () => {
+  const memory = memoryRecords();
+  await (await load(memory)).journal.append([started], "n");
+  const [one, two] = [await load(memory), await load(memory)];
+  await one.journal.append([log("same")], "1");
+  expect(await two.journal.append([log("same")], "2")).toBe("superseded");
+});
+
+test("an append that was applied and whose reply was lost succeeded, and the next one follows on it", async () => {
+  const memory = memoryRecords();
+  const records: RecordStore = {
+    ...memory,
+    list: (params) => memory.list(params),
+    get: (key) => memory.get(key),
+    put: async (draft, expectation) => {
+      await memory.put(draft, expectation);
+      return { ok: false };
+    },
+  };
+  const { journal } = await load(records);
+  expect(await journal.append([started], "n")).toBe("appended");
+  expect(await journal.append([log("x".repeat(300))], "n1")).toBe("appended");
+  expect(await journal.append([log("next")], "n2")).toBe("appended");
+  expect(await segments(memory)).toHaveLength(2);
+});
+
+test("documents are told apart by their keys; an execution of which there is nothing is empty", async () => {
+  const records = memoryRecords();
+  expect(await load(records)).toMatchObject({ head: undefined, inbox: undefined });
+  for (const sort of ["head", "inbox", "s/a:0/1", "t/a:0/1", "t/a:0/llm/0"])
+    await records.put({ partition: executionPartition("a"), sort, body: "{}" }, "absent");
+  const loaded = await load(records);
+  expect(loaded.head?.sort).toBe("head");
+  expect(loaded.inbox?.sort).toBe("inbox");
+  expect([...loaded.tasks.keys()]).toEqual(["t/a:0/1", "t/a:0/llm/0"]);
+  const head = loaded.head;
+  if (head === undefined) throw new Error("no head");
+  const fresh = freshExecution({ records, executionId: "a", ...limits }, head);
+  expect(await fresh.journal.append([started], "n")).toBe("appended");
+});
+
+test("a listing that stays torn is a broken journal, after a limited number of tries", async () => {
+  const memory = memoryRecords();
+  const { journal } = await load(memory);
+  await journal.append([started, log("x".repeat(300))], "n");
+  await journal.append([log("y")], "n1");
+  let listings = 0;
+  const records: RecordStore = {
+    ...memory,
+    list: async (params) => {
+      listings++;
+      const page = await memory.list(params);
+      return { items: page.items.filter((item) => item.sort !== "j/000000") };
+    },
+  };
+  await expect(load(records)).rejects.toMatchObject({
+    code: "corrupt",
+    message: expect.stringContaining("j/000000 is missing") as string,
+  });
+  expect(listings).toBe(20);
+});
+
+test("a journal of a newer format is refused; the message says to update", async () => {
+  const records = memoryRecords();
+  const { journal } = await load(records);
+  await expect(journal.append([{ ...started, format: 2 }], "n")).rejects.toThrow("newer version");
+  await expect(load(records)).rejects.toThrow("Update the kitaru package");
+});
+
+test("one entry that no record can hold is refused by its size", async () => {
+  const { journal } = await load(memoryRecords());
+  await journal.append([started], "n");
+  await expect(journal.append([log("x".repeat(2000))], "n1")).rejects.toThrow(
+    /takes 20\d\d bytes; this stack's limit is 700 bytes/,
+  );
+});

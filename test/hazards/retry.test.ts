@@ -1,0 +1,363 @@
+import { expect, test } from "vitest";
+import { z } from "zod";
+import { Runtime } from "../../core/engine/runtime.ts";
+import { checkpoint, flow, sleep, wait } from "../../core/index.ts";
+import { Gate, World, unique } from "./kit.ts";
+
+test("the call that failed runs again, all that was recorded before stays", async () => {
+  const [name, good, bad] = [unique("flow"), unique("good"), unique("bad")];
+  const runs: string[] = [];
+  let isBroken = true;
+  const fine = checkpoint(good, () => runs.push("good"));
+  const flaky = checkpoint(bad, () => {
+    runs.push("bad");
+    if (isBroken) throw new Error("not yet");
+    return "done";
+  });
+  flow(name, async () => {
+    await fine();
+    return flaky();
+  });
+  const process = new World().process();
+  const id = await process.start(name);
+  expect(await process.drive(id)).toBe("failed");
+  expect(await process.entriesOf(id, "ended")).toMatchObject([{ cause: `${bad}:0`, asks: 2 }]);
+  isBroken = false;
+  await process.signal(id, { kind: "retry" });
+  expect(await process.drive(id)).toBe("completed");
+  expect(await process.output(id)).toBe("done");
+  expect(runs).toEqual(["good", "bad", "bad"]);
+  expect(await process.entriesOf(id, "retried")).toMatchObject([{ voids: [`${bad}:0`] }]);
+});
+
+test("calls asked after the failure are forgotten, concurrent siblings stay", async () => {
+  const [name, bad, sibling, cleanup] = [
+    unique("flow"),
+    unique("bad"),
+    unique("sibling"),
+    unique("cleanup"),
+  ];
+  const runs: string[] = [];
+  let isBroken = true;
+  const gate = new Gate();
+  const failing = checkpoint(bad, async () => {
+    runs.push("bad");
+    await gate.promise;
+    if (isBroken) throw new Error("not yet");
+    return "mended";
+  });
+  const beside = checkpoint(sibling, () => {
+    runs.push("sibling");
+    gate.open();
+    return "beside";
+  });
+  const tidy = checkpoint(cleanup, () => runs.push("cleanup"));
+  flow(name, async () => {
+    const other = beside();
+    try {
+      return [await failing(), await other];
+    } catch (error) {
+      await tidy();
+      throw error;
+    }
+  });
+  const process = new World().process();
+  const id = await process.start(name);
+  expect(await process.drive(id)).toBe("failed");
+  isBroken = false;
+  await process.signal(id, { kind: "retry" });
+  expect(await process.drive(id)).toBe("completed");
+  expect(await process.output(id)).toEqual(["mended", "beside"]);
+  expect(runs).toEqual(["sibling", "bad", "cleanup", "bad"]);
+  expect(await process.entriesOf(id, "retried")).toMatchObject([
+    { voids: [`${bad}:0`, `${cleanup}:0`] },
+  ]);
+});
+
+test("a failure wrapped in another error is still the cause", async () => {
+  const [name, bad] = [unique("flow"), unique("bad")];
+  let isBroken = true;
+  const failing = checkpoint(bad, () => {
+    if (isBroken) throw new Error("inner");
+    return 1;
+  });
+  flow(name, async () =>
+    failing().catch((cause: unknown) => {
+      throw new Error("outer", { cause });
+    }),
+  );
+  const process = new World().process();
+  const id = await process.start(name);
+  await process.drive(id);
+  expect(await process.failure(id)).toMatchObject({ message: "outer" });
+  isBroken = false;
+  await process.signal(id, { kind: "retry" });
+  expect(await process.drive(id)).toBe("completed");
+});
+
+test("a flow that threw an error of its own: a state error that says to use replay", async () => {
+  const name = unique("flow");
+  flow(name, async () => {
+    throw new RangeError("mine");
+  });
+  const process = new World().process();
+  const id = await process.start(name);
+  await process.drive(id);
+  await expect(process.signal(id, { kind: "retry" })).rejects.toMatchObject({
+    code: "state",
+    message: expect.stringMatching(/mine[\s\S]*replay/) as string,
+  });
+});
+
+test("only failed executions can be retried, in every other state the error names it", async () => {
+  const [name, question] = [unique("flow"), unique("ask")];
+  const ask = wait(question);
+  flow(name, async () => ask());
+  const process = new World().process();
+  const id = await process.start(name);
+  const refusal = (status: string) => `Execution ${id} is currently ${status}`;
+  const retry = () => process.signal(id, { kind: "retry" });
+  await expect(retry()).rejects.toThrow(refusal("queued"));
+  await process.drive(id);
+  await expect(retry()).rejects.toThrow(refusal("waiting"));
+  await process.signal(id, { kind: "cancel" });
+  await process.drive(id);
+  await expect(retry()).rejects.toThrow(refusal("cancelled"));
+  const done = await process.start(name, undefined, `${id}-done`);
+  await process.answer(done, question);
+  await process.drive(done);
+  await expect(process.signal(done, { kind: "retry" })).rejects.toThrow("is currently completed");
+});
+
+test("a second retry before the first is adopted is a repeat", async () => {
+  const [name, bad] = [unique("flow"), unique("bad")];
+  const failing = checkpoint(bad, () => {
+    throw new Error("always");
+  });
+  flow(name, async () => failing());
+  const world = new World();
+  const process = world.process();
+  const id = await process.start(name);
+  await process.drive(id);
+  expect(await process.signal(id, { kind: "retry" })).toEqual({ repeated: false });
+  expect(await process.signal(id, { kind: "retry" })).toEqual({ repeated: true });
+  await process.drive(id);
+  expect(await process.entriesOf(id, "retried")).toHaveLength(1);
+  expect(await process.entriesOf(id, "ended")).toHaveLength(2);
+});
+
+test("a retry does not take the old end for the new one", async () => {
+  const [name, bad] = [unique("flow"), unique("bad")];
+  const gate = new Gate<string>();
+  let isBroken = true;
+  const failing = checkpoint(bad, () => {
+    if (isBroken) throw new Error("old");
+    return gate.pass();
+  });
+  flow(name, async () => failing());
+  const process = new World().process();
+  const id = await process.start(name);
+  await process.drive(id);
+  isBroken = false;
+  await process.signal(id, { kind: "retry" });
+  const driven = process.drive(id);
+  await gate.entered;
+  expect((await process.head(id)).view.status).toBe("running");
+  expect(await process.status(id)).toBe("running");
+  gate.open("new");
+  expect(await driven).toBe("completed");
+});
+
+test("whoever awaits the end of a retried execution is not given the old one", async () => {
+  const [name, bad] = [unique("flow"), unique("bad")];
+  let isBroken = true;
+  const failing = checkpoint(bad, () => {
+    if (isBroken) throw new Error("old");
+    return "new";
+  });
+  flow(name, async () => failing());
+  const process = new World().process();
+  const runtime = new Runtime({ stack: "memory", backend: process.context.backend });
+  const id = await process.start(name);
+  await process.drive(id);
+  expect((await runtime.ended(id))?.view.status).toBe("failed");
+  isBroken = false;
+  await process.signal(id, { kind: "retry" });
+  expect(await runtime.ended(id, 30)).toBeUndefined();
+  await process.drive(id);
+  expect((await runtime.ended(id))?.view).toMatchObject({ status: "completed", out: { v: "new" } });
+});
+
+test("an answer that was accepted while the flow failed is there after the retry", async () => {
+  const [name, question, bad] = [unique("flow"), unique("ask"), unique("bad")];
+  const ask = wait(question, { schema: z.string() });
+  let isBroken = true;
+  const world = new World();
+  const process = world.process();
+  const failing = checkpoint(bad, async () => {
+    if (!isBroken) return "mended";
+    await process.answer(id, question, "kept");
+    throw new Error("not yet");
+  });
+  flow(name, async () => {
+    const said = ask();
+    await sleep(10_000);
+    return [await failing(), await said];
+  });
+  const id = await process.start(name);
+  await process.drive(id);
+  world.clock.jump(world.clock.now() + 10_000);
+  expect(await process.drive(id)).toBe("failed");
+  isBroken = false;
+  await process.signal(id, { kind: "retry" });
+  expect(await process.drive(id)).toBe("completed");
+  expect(await process.output(id)).toEqual(["mended", "kept"]);
+});
+
+test("a cancel that came too late for the failed run does not cancel the retried one", async () => {
+  const [name, question, bad] = [unique("flow"), unique("ask"), unique("bad")];
+  const ask = wait(question);
+  let isBroken = true;
+  const process = new World().process();
+  const failing = checkpoint(bad, async () => {
+    if (!isBroken) return "mended";
+    await process.signal(id, { kind: "cancel" });
+    throw new Error("not yet");
+  });
+  flow(name, async () => {
+    const value = await failing();
+    await ask();
+    return value;
+  });
+  const id = await process.start(name);
+  expect(await process.drive(id)).toBe("failed");
+  isBroken = false;
+  await process.signal(id, { kind: "retry" });
+  const directive = await process.advance(id);
+  expect(directive.kind).toBe("park");
+  await process.answer(id, question);
+  expect(await process.drive(id)).toBe("completed");
+});
+
+test("after a divergence the mended code goes on where it was", async () => {
+  const [name, step, question] = [unique("flow"), unique("step"), unique("ask")];
+  const runs: string[] = [];
+  let topic = "old";
+  const work = checkpoint(step, (input: string) => runs.push(input));
+  const ask = wait(question);
+  flow(name, async () => {
+    await work(topic);
+    await ask();
+    return "through";
+  });
+  const process = new World().process();
+  const id = await process.start(name);
+  await process.drive(id);
+  topic = "new";
+  expect(await process.drive(id)).toBe("failed");
+  expect(await process.failure(id)).toMatchObject({ code: "divergence" });
+  topic = "old";
+  await process.signal(id, { kind: "retry" });
+  expect(await process.drive(id)).toBe("waiting");
+  await process.answer(id, question);
+  expect(await process.drive(id)).toBe("completed");
+  expect(runs).toEqual(["old"]);
+});
+
+test("a failed isolated step runs again", async () => {
+  const [name, step] = [unique("flow"), unique("step")];
+  const attempts: string[] = [];
+  let isBroken = true;
+  const work = checkpoint(
+    step,
+    { runtime: "isolated", retries: { attempts: 1, initialDelay: 1, jitter: false } },
+    () => {
+      attempts.push(isBroken ? "broken" : "mended");
+      if (isBroken) throw new Error("not yet");
+      return "done";
+    },
+  );
+  flow(name, async () => work());
+  const process = new World({ capabilities: { isolated: true } }).process();
+  const id = await process.start(name);
+  expect(await process.drive(id)).toBe("failed");
+  expect(attempts).toEqual(["broken", "broken"]);
+  await process.signal(id, { kind: "retry" });
+  expect(await process.drive(id)).toBe("failed");
+  expect(attempts).toEqual(["broken", "broken", "broken", "broken"]);
+  isBroken = false;
+  await process.signal(id, { kind: "retry" });
+  expect(await process.drive(id)).toBe("completed");
+  expect(await process.output(id)).toBe("done");
+});
+
+test("a flow's own retries repeat the failed call and then give up", async () => {
+  const [name, bad] = [unique("flow"), unique("bad")];
+  let runs = 0;
+  const failing = checkpoint(bad, () => {
+    runs++;
+    throw new Error("always");
+  });
+  flow(name, { retries: 2 }, async () => failing());
+  const process = new World().process();
+  const id = await process.start(name);
+  expect(await process.drive(id)).toBe("failed");
+  expect(runs).toBe(3);
+  expect(await process.entriesOf(id, "retried")).toMatchObject([{ auto: true }, { auto: true }]);
+});
+
+test("a flow's own retries do not extend its timeout; a retry by hand does", async () => {
+  const [name, bad] = [unique("flow"), unique("bad")];
+  const world = new World();
+  const failing = checkpoint(bad, () => {
+    return new Promise((_resolve, reject) => {
+      world.clock.schedule(6000, () => reject(new Error("slow failure")));
+    });
+  });
+  flow(name, { retries: 5, timeout: "15s" }, async () => failing());
+  const process = world.process();
+  const id = await process.start(name);
+  const from = world.clock.now();
+  expect(await process.drive(id)).toBe("failed");
+  expect(await process.failure(id)).toMatchObject({ code: "timeout" });
+  expect(world.clock.now() - from).toBe(15_000);
+  await process.signal(id, { kind: "retry" });
+  await process.drive(id);
+  expect(await process.failure(id)).toMatchObject({ code: "timeout" });
+  expect(world.clock.now() - from).toBe(30_000);
+});
+
+test("after a timeout of the flow, what its finally blocks recorded is forgotten", async () => {
+  const [name, question, clean, after] = [
+    unique("flow"),
+    unique("ask"),
+    unique("clean"),
+    unique("after"),
+  ];
+  const ask = wait(question);
+  const runs: string[] = [];
+  const tidy = checkpoint(clean, () => runs.push("tidy"));
+  const more = checkpoint(after, () => runs.push("more"));
+  flow(name, { timeout: "1h" }, async () => {
+    try {
+      await ask();
+      await more();
+      return "through";
+    } finally {
+      await tidy();
+    }
+  });
+  const world = new World();
+  const process = world.process();
+  const id = await process.start(name);
+  await process.drive(id);
+  world.clock.jump(world.clock.now() + 3_600_000);
+  expect(await process.drive(id)).toBe("failed");
+  expect(await process.failure(id)).toMatchObject({ code: "timeout" });
+  await process.signal(id, { kind: "retry" });
+  expect(await process.drive(id)).toBe("waiting");
+  await process.answer(id, question);
+  expect(await process.drive(id)).toBe("completed");
+  expect(await process.output(id)).toBe("through");
+  expect(runs).toEqual(["tidy", "more", "tidy"]);
+});
