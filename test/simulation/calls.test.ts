@@ -1,0 +1,12 @@
+import { describeSchedules } from "./schedules.ts";
+
+describeSchedules([
+  "sequential",
+  "steps",
+  "parallel",
+  "caught",
+  "flaky",
+  "map",
+  "once",
+  "isolated",
+]);
