@@ -62,9 +62,8 @@ export default defineConfig({
       reporter: ["json-summary", "html"],
       reportOnFailure: true,
       // Continuous integration holds the same numbers against the report in a step of its own.
-      // The floor reached so far; it only rises, to 95 and 95.
       thresholds:
-        process.env["COVERAGE_GATE"] === "later" ? {} : { "core/**": { lines: 84, branches: 75 } },
+        process.env["COVERAGE_GATE"] === "later" ? {} : { "core/**": { lines: 95, branches: 95 } },
     },
   },
 });
