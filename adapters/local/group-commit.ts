@@ -9,11 +9,23 @@ interface Write {
   readonly reject: (error: unknown) => void;
 }
 
-/** Lets the writes of one turn of the event loop share a transaction, and so one sync to disk. */
+/**
+ * Lets the writes of one turn of the event loop share a transaction, and so one sync to disk.
+ * While writes come one in a turn, each is committed at once: there is nothing to wait for.
+ */
 export class GroupCommit {
   readonly #database: DatabaseSync;
   readonly #explain: (error: unknown) => unknown;
   #queue: Write[] = [];
+  /** Writes issued in this turn. */
+  #issued = 0;
+  /** Whether the last turn that wrote did so once. */
+  #isCalm = true;
+  readonly #endTurn = (): void => {
+    this.#isCalm = this.#issued === 1;
+    this.#issued = 0;
+    this.flush();
+  };
 
   constructor(database: DatabaseSync, explain: (error: unknown) => unknown) {
     this.#database = database;
@@ -22,6 +34,10 @@ export class GroupCommit {
 
   /** Apply `write`, which concerns `scope`, with this turn's others. Resolves once it is committed. */
   run<T>(scope: string, write: () => T): Promise<T> {
+    if (this.#issued++ === 0) {
+      setImmediate(this.#endTurn);
+      if (this.#isCalm) return this.#atOnce(write);
+    }
     return new Promise((resolve, reject) => {
       let result: T;
       this.#queue.push({
@@ -32,8 +48,15 @@ export class GroupCommit {
         settle: () => resolve(result),
         reject: (error) => reject(this.#explain(error)),
       });
-      if (this.#queue.length === 1) setImmediate(() => this.flush());
     });
+  }
+
+  #atOnce<T>(write: () => T): Promise<T> {
+    try {
+      return Promise.resolve(write());
+    } catch (error) {
+      return Promise.reject(this.#explain(error));
+    }
   }
 
   /** Apply what is queued now, if any of it concerns `scope`: a read issued next then sees it. */

@@ -55,6 +55,37 @@ describe("group commit", () => {
     await records.close();
   });
 
+  test("a lone write is committed at once, as long as no turn has had several", async () => {
+    const file = freshFile();
+    const records = await openRecords({ file });
+    const commits = countCommits(file);
+    const alone = put(records, "alone");
+    expect(commits()).toBe(1);
+    const joined = [put(records, "a"), put(records, "b")];
+    expect(commits()).toBe(0);
+    await Promise.all([alone, ...joined]);
+    expect(commits()).toBe(1);
+    await turn();
+    const grouped = [put(records, "c"), put(records, "d")];
+    expect(commits()).toBe(0);
+    await Promise.all(grouped);
+    expect(commits()).toBe(1);
+    await turn();
+    await put(records, "last of many");
+    await turn();
+    void put(records, "alone again");
+    expect(commits()).toBe(2);
+    await records.close();
+  });
+
+  test("a lone write that fails is explained", async () => {
+    const records = await openRecords({ file: freshFile() });
+    const broken = {} as unknown as string;
+    await expect(put(records, broken)).rejects.toMatchObject({ code: "backend" });
+    await expect(put(records, "after")).resolves.toMatchObject({ ok: true });
+    await records.close();
+  });
+
   test("a write that throws fails alone", async () => {
     const records = await openRecords({ file: freshFile() });
     const broken = {} as unknown as string;
@@ -356,6 +387,13 @@ describe("files that cannot be used", () => {
     expect(explain({ code: "EWHAT" })).toBe("Cannot write /f: raw");
   });
 });
+
+/** Let the event loop come round. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
 
 /** A new file's path, in a folder that exists. */
 async function freshFolder(): Promise<string> {

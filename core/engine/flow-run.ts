@@ -448,7 +448,9 @@ export class FlowRun implements FlowScope {
       const begun = begin(this, call, now);
       if (begun !== undefined) await begun;
     }
-    return undefined;
+    // nothing else can finish meanwhile: what has ended already need not wait for a turn
+    const isDone = this.running.size === 0 && this.#pending.length > 0;
+    return isDone && this.#failure === undefined ? this.#flush() : undefined;
   }
 
   // ---- time and the outside world
