@@ -1,4 +1,3 @@
-import { access, readFile } from "node:fs/promises";
 import { dirname, join, parse } from "node:path";
 import { pathToFileURL } from "node:url";
 import { KitaruUsageError, messageOf } from "./errors.ts";
@@ -85,6 +84,7 @@ async function importConfig(file: string): Promise<KitaruConfig> {
 /** Name chosen by `kitaru stack use`, if any. */
 export async function savedStack(root: string): Promise<string | undefined> {
   try {
+    const { readFile } = await import("node:fs/promises");
     const name = (await readFile(savedStackFile(root), "utf8")).trim();
     return name === "" ? undefined : name;
   } catch {
@@ -97,6 +97,7 @@ function savedStackFile(root: string): string {
 }
 
 async function exists(file: string): Promise<boolean> {
+  const { access } = await import("node:fs/promises");
   try {
     await access(file);
     return true;

@@ -1,4 +1,4 @@
-import { types } from "node:util";
+import { isNativeError } from "node:util/types";
 
 /** What a compiler error shows for a type that cannot be stored. */
 export interface NotStorable<Reason extends string> {
@@ -107,7 +107,7 @@ export function kindOf(value: object): Kind | undefined {
 
 /** Whether `value` is an error, of this or another realm. */
 export function isError(value: unknown): value is Error {
-  return value instanceof Error || types.isNativeError(value);
+  return value instanceof Error || isNativeError(value);
 }
 
 /** The first enumerable symbol key of `value`. */

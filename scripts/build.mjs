@@ -1,16 +1,60 @@
-// Compiles the published folders into dist/ and makes the command line program executable.
-// dist/ is emptied first: a source file that is gone must leave nothing behind in the package.
+// Builds the published folders into dist/: a file per public entry, what entries share in chunks,
+// and the types beside them. dist/ is emptied first: a source file that is gone must leave nothing
+// behind in the package.
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, globSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+import { build } from "esbuild";
 
 process.chdir(`${import.meta.dirname}/..`);
 
-rmSync("dist", { recursive: true, force: true });
+const manifest = JSON.parse(readFileSync("package.json", "utf8"));
+/** Every program needs these, and as files of their own they would take longer to load than the rest. */
+const bundledPackages = ["devalue"];
 
+rmSync("dist", { recursive: true, force: true });
 const { status } = spawnSync("tsc", ["-p", "tsconfig.build.json"], { stdio: "inherit" });
 if (status !== 0) process.exit(status ?? 1);
+await bundle();
+writeNotices();
+for (const file of Object.values(manifest.bin)) chmodSync(file, 0o755);
 
-const { bin } = JSON.parse(readFileSync("package.json", "utf8"));
-for (const file of Object.values(bin)) {
-  if (existsSync(file)) chmodSync(file, 0o755);
+/** In one go: what two entries import is in a chunk that both load, so that its state is one. */
+async function bundle() {
+  await build({
+    entryPoints: globSync([
+      "{core,testing,adapters/*}/index.ts",
+      "adapters/*/handler.ts",
+      "cli/main.ts",
+    ]),
+    outbase: ".",
+    outdir: "dist",
+    chunkNames: "chunks/[name]-[hash]",
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: manifest.engines.node.replace(">=", "node"),
+    packages: "external",
+    alias: Object.fromEntries(bundledPackages.map((name) => [name, entryOf(name)])),
+    sourcemap: true,
+    legalComments: "none",
+  });
+}
+
+function entryOf(name) {
+  return fileURLToPath(import.meta.resolve(name));
+}
+
+/** The licences of what the bundle contains ask to be passed on with it. */
+function writeNotices() {
+  const notices = bundledPackages.map((name) => {
+    const { version, homepage } = JSON.parse(
+      readFileSync(`node_modules/${name}/package.json`, "utf8"),
+    );
+    const licence = readFileSync(`node_modules/${name}/LICENSE`, "utf8");
+    return `${name} ${version}${homepage ? ` (${homepage})` : ""}\n\n${licence.trim()}\n`;
+  });
+  writeFileSync("dist/NOTICES.txt", notices.join("\n\n"));
 }

@@ -1,7 +1,8 @@
 // Compares what package.json promises with what the build made: every export and program exists and
-// loads, every public entry has an export, and dist/ holds nothing that has no source.
+// loads, every public entry has an export, dist/ holds nothing that has no source, and no source
+// twice.
 import { accessSync, constants, existsSync, globSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 
 process.chdir(`${import.meta.dirname}/..`);
@@ -16,6 +17,7 @@ for (const [name, target] of targets) await checkExport(name, target);
 for (const [name, file] of Object.entries(manifest.bin)) checkProgram(name, file);
 checkEntries(targets.map(([, target]) => target.default));
 checkStrays();
+checkCopies();
 
 for (const problem of problems) console.error(problem);
 console.log(`${targets.length} exports, ${Object.keys(manifest.bin).length} program checked`);
@@ -62,9 +64,25 @@ function checkEntries(exported) {
 }
 
 function checkStrays() {
-  for (const file of globSync("dist/**/*.{js,d.ts}")) {
+  for (const file of globSync("dist/**/*.{js,d.ts}", { exclude: ["dist/chunks/**"] })) {
     const source = file.replace(/^dist./, "").replace(/\.(?:js|d\.ts)$/, ".ts");
     if (!existsSync(source)) problems.push(`${file}: has no source`);
     if (/\.test(?:-d)?\.(?:js|d\.ts)$/.test(file)) problems.push(`${file}: a test was built`);
+  }
+}
+
+/** Two copies of a module would each have a state of their own: the flows one knows, the other would not. */
+function checkCopies() {
+  const holders = new Map();
+  for (const map of globSync("dist/**/*.js.map")) {
+    for (const source of JSON.parse(readFileSync(map, "utf8")).sources) {
+      const file = relative(".", join(dirname(map), source));
+      if (!existsSync(file)) problems.push(`${map}: ${file} does not exist`);
+      if (holders.has(file)) problems.push(`${file}: is in ${holders.get(file)} and in ${map}`);
+      holders.set(file, map);
+    }
+  }
+  for (const file of ["core/engine/definitions.ts", "core/stacks.ts", "core/errors.ts"]) {
+    if (!holders.has(file)) problems.push(`${file}: is in no file of dist/`);
   }
 }

@@ -12,23 +12,46 @@ const repository = process.cwd();
 const manifest = JSON.parse(readFileSync("package.json", "utf8"));
 const project = mkdtempSync(join(tmpdir(), "kitaru-pack-"));
 
-const example = `
-import { checkpoint, flow } from "kitaru";
-import * as local from "kitaru/local";
-import * as testing from "kitaru/testing";
+/** Flows of a user, one of which needs a process of its own. */
+const flows = `
+import { checkpoint, flow, wait } from "kitaru";
 
 const square = checkpoint("square", async (n: number) => n * n);
+const elsewhere = checkpoint("elsewhere", { runtime: "isolated" }, (sum: number) => ({
+  facts: new Map([["sum", sum]]),
+  pid: process.pid,
+}));
+const approve = wait("approve", { timeout: "1h" });
 
-const sumOfSquares = flow("sum_of_squares", async ({ upTo }: { upTo: number }) => {
+export const sumOfSquares = flow("sum_of_squares", async ({ upTo }: { upTo: number }) => {
   let sum = 0;
   for (let n = 1; n <= upTo; n += 1) sum += await square(n);
   return sum;
 });
 
-if (Object.keys(local).length === 0 || Object.keys(testing).length === 0) throw new Error("empty");
-const handle = sumOfSquares.run({ upTo: 4 });
-const sum: number = await handle.result();
-console.log(sum);
+export const sumElsewhere = flow("sum_elsewhere", async (sum: number) => elsewhere(sum));
+
+export const gated = flow("gated", async (n: number) => {
+  await approve();
+  return square(n);
+});
+`;
+
+const example = `
+import { KitaruClient } from "kitaru";
+import { crashEverywhere, testStack } from "kitaru/testing";
+import { gated, sumElsewhere, sumOfSquares } from "./flows.ts";
+
+const sum: number = await sumOfSquares.run({ upTo: 4 }).result();
+const { facts, pid } = await sumElsewhere.run(sum).result();
+const isElsewhere: boolean = pid !== process.pid;
+const executions = await new KitaruClient().executions.list();
+const answers = { approve: undefined };
+const { runs } = await crashEverywhere(gated, 3, { answers });
+const stack = await testStack();
+const nine: number = await stack.run(gated, 3, { answers });
+await stack.close();
+console.log(sum, facts.get("sum"), isElsewhere, executions.length, runs > 10, nine);
 `;
 
 try {
@@ -54,6 +77,7 @@ function install() {
 }
 
 function typecheck() {
+  write("flows.ts", flows);
   write("example.ts", example);
   for (const module of [
     { module: "nodenext", moduleResolution: "nodenext" },
@@ -64,6 +88,7 @@ function typecheck() {
       target: "es2023",
       lib: ["es2024", "esnext.disposable"],
       strict: true,
+      allowImportingTsExtensions: true,
       exactOptionalPropertyTypes: true,
       noEmit: true,
       types: ["node"],
@@ -74,16 +99,23 @@ function typecheck() {
   }
 }
 
-/** A flow with a checkpoint, to its result; every export; and the program's version. */
+/** Flows with checkpoints here and in another process, the test kit, and the program. */
 function runOn(name, node) {
-  rmSync(join(project, ".kitaru"), { recursive: true, force: true });
   const version = exec(node, ["--version"]).trim();
-  const printed = exec(node, ["example.ts"], { cwd: project }).trim();
-  if (printed !== "30") throw new Error(`${name} ${version} printed ${printed}, not 30`);
+  for (const options of [[], ["--enable-source-maps"]]) {
+    rmSync(join(project, ".kitaru"), { recursive: true, force: true });
+    const printed = exec(node, [...options, "example.ts"], { cwd: project }).trim();
+    const expected = "30 30 true 2 true 9";
+    if (printed !== expected)
+      throw new Error(`${name} ${version} printed ${printed}, not ${expected}`);
+  }
 
-  const cli = join(project, "node_modules/kitaru", manifest.bin.kitaru);
-  const said = exec(node, [cli, "--version"], { cwd: project }).trim();
-  if (!said.includes(manifest.version)) throw new Error(`kitaru --version printed ${said}`);
+  const program = join(project, "node_modules/.bin/kitaru");
+  const said = exec(node, [program, "--version"], { cwd: project }).trim();
+  if (said !== manifest.version) throw new Error(`kitaru --version printed ${said}`);
+  const args = ["run", "flows.ts:sum_elsewhere", "--input", "5", "--output", "json"];
+  const { item } = JSON.parse(exec(node, [program, ...args], { cwd: project }));
+  if (item.status !== "completed") throw new Error(`kitaru ${args.join(" ")}: ${item.status}`);
   console.log(`note: runs on ${name} ${version}`);
 }
 

@@ -27,6 +27,7 @@ const steps = [
   { name: "coverage", command: ["node", "scripts/check-coverage.mjs"] },
   { name: "build", command: ["npm", "run", "--silent", "build"] },
   { name: "exports", command: ["npm", "run", "--silent", "check:exports"] },
+  { name: "import", command: ["npm", "run", "--silent", "check:import"] },
   { name: "publint", command: ["npm", "run", "--silent", "check:publint"] },
   { name: "attw", command: ["npm", "run", "--silent", "check:attw"] },
   { name: "package", command: ["npm", "run", "--silent", "check:pack"] },

@@ -1,9 +1,6 @@
-import { join, resolve } from "node:path";
-import type { Backend, Capabilities } from "../../core/ports/backend.ts";
-import { openBlobs } from "./blobs.ts";
-import { LocalOrchestrator } from "./orchestrator.ts";
-import { openRecords } from "./records.ts";
-import { openSecrets } from "./secrets.ts";
+import type { Backend } from "../../core/ports/backend.ts";
+
+export { localCapabilities } from "./capabilities.ts";
 
 /** Options of {@link local}. */
 export interface LocalOptions {
@@ -32,35 +29,7 @@ export function local(options: LocalOptions = {}): LocalStack {
   return {
     kind: "local",
     describe: { folder, durability },
-    open: ({ root }) => openLocal(options, root),
-  };
-}
-
-/** How the local stack differs from others. */
-export const localCapabilities: Capabilities = {
-  kind: "local",
-  inlineBytes: 16 * 1024,
-  segmentBytes: 3500, // with its key a segment then mostly fits one 4 KB page
-  recordBytes: 64 * 1024 * 1024,
-  dueShards: 1,
-  isolated: true,
-  heartbeatMs: 24 * 3600_000,
-  leaseMs: 30_000,
-  graceMs: 5000,
-};
-
-async function openLocal(options: LocalOptions, root: string): Promise<Backend> {
-  const { durability = "normal" } = options;
-  const folder = resolve(root, options.folder ?? ".kitaru"); // absolute: other processes are told of it
-  const records = await openRecords({ file: join(folder, "kitaru.db"), durability });
-  const blobs = openBlobs({ folder, durability });
-  const secrets = openSecrets({ file: resolve(root, options.envFile ?? ".env") });
-  return {
-    records,
-    blobs,
-    secrets,
-    orchestrator: new LocalOrchestrator({ folder, worker: { root: resolve(root), options } }),
-    capabilities: localCapabilities,
-    close: () => records.close(),
+    // A config may name stacks that this process never opens: they cost it nothing.
+    open: async ({ root }) => (await import("./backend.ts")).openLocal(options, root),
   };
 }

@@ -8,7 +8,7 @@ import type {
   TaskRef,
 } from "../../core/ports/orchestrator.ts";
 import { ProcessSocket, isProcessToken, ringProcess } from "./process-socket.ts";
-import { type WorkerOptions, runInChild } from "./worker.ts";
+import type { WorkerOptions } from "./worker.ts";
 
 /** Delays between tries of an advance that failed for a reason outside the flow, in milliseconds. */
 const advanceRetryMs = [50, 500, 2000];
@@ -176,6 +176,7 @@ class Drive {
 
   async #runTasks(tasks: readonly TaskRef[]): Promise<void> {
     const { host, worker } = this.#params;
+    const { runInChild } = await import("./worker.ts"); // child processes are slow to load, and few flows have any
     await runInChild({
       tasks,
       worker,

@@ -1,6 +1,5 @@
 import { readFile } from "node:fs/promises";
 import { basename, dirname, resolve } from "node:path";
-import { parseEnv } from "node:util";
 
 import type { SecretStore } from "../../core/ports/secrets.ts";
 import { storageError, systemCode } from "./storage-error.ts";
@@ -51,6 +50,7 @@ function upperSnake(name: string): string {
 }
 
 async function readEnvFile(file: string): Promise<Values> {
+  const { parseEnv } = await import("node:util"); // the slowest import of this adapter, for what many flows never ask
   try {
     return parseEnv(await readFile(file, "utf8"));
   } catch (error) {

@@ -35,8 +35,12 @@ export async function runInChild({
   await Promise.all(Array.from({ length: Math.min(tasks.length, availableParallelism()) }, lane));
 }
 
+/** Beside the sources; built, this module is one of the chunks. */
 const handler = fileURLToPath(
-  new URL(import.meta.url.endsWith(".ts") ? "./handler.ts" : "./handler.js", import.meta.url),
+  new URL(
+    import.meta.url.endsWith(".ts") ? "./handler.ts" : "../adapters/local/handler.js",
+    import.meta.url,
+  ),
 );
 
 /** Why the child left no outcome, or undefined when it did its work. */

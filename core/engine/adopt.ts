@@ -71,7 +71,7 @@ async function entryFor(
     case "answer":
       return item.raw === true ? checkRaw(context, item, call) : completed(call, item);
     case "expiry":
-      return { t: "completed", ...call, out: undefinedRef, vh: undefinedDigest, expired: true };
+      return { t: "completed", ...call, out: undefinedRef, vh: undefinedDigest(), expired: true };
     case "abort":
       return { t: "failed", ...call, err: storeError(aborted(item.call)) };
     case "child":

@@ -1,4 +1,3 @@
-import { inspect } from "node:util";
 import { KitaruDivergenceError } from "../errors.ts";
 import type { CallKind } from "../journal/entry.ts";
 import type { JournalState, KnownCall } from "../journal/state.ts";
@@ -122,6 +121,11 @@ function safeJson(value: unknown): string {
   } catch {
     return inspect(value);
   }
+}
+
+/** Loads `node:util` only to tell of a divergence. */
+function inspect(value: unknown): string {
+  return process.getBuiltinModule("node:util").inspect(value);
 }
 
 function article(kind: CallKind): string {

@@ -97,7 +97,7 @@ function define(
     throw new KitaruUsageError(
       `${where}: retries must be a whole number of at least 0, not ${String(retries)}.`,
     );
-  const source = definingModule();
+  const source = definingModule(flow);
   return {
     kind: "flow",
     name,

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promi
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Io, Said } from "../../cli/io.ts";
 import { local } from "../../adapters/local/index.ts";
 import type { KitaruConfig } from "../../core/config.ts";
@@ -476,20 +476,23 @@ test("dev keeps executions going until it is interrupted", async () => {
     const ask = wait("nap_ask");
     export const nap = flow("nap", async () => { await sleep(1100); await ask(); });`,
   );
-  let interrupt = (): void => undefined;
+  let interrupt: (() => void) | undefined;
   const onInterrupt: Io["onInterrupt"] = (stop) => {
     interrupt = stop;
     return () => undefined;
   };
+  const interrupted = async (): Promise<void> => {
+    await vi.waitUntil(() => interrupt !== undefined, { timeout: 20_000 });
+    interrupt?.();
+    interrupt = undefined;
+  };
   const line = { cwd: root, onInterrupt };
   const leaving = kitaru(line, "run", "nap.ts:nap", "--id", "nap1");
-  await new Promise((resolve) => setTimeout(resolve, 300));
-  interrupt();
+  await interrupted();
   await leaving;
   setConfig({ flows: ["*.ts"] });
   const dev = kitaru(line, "dev");
-  await new Promise((resolve) => setTimeout(resolve, 200));
-  interrupt();
+  await interrupted();
   const ran = await dev;
   expect(ran).toMatchObject({ code: 0, out: "Stopped; executions go on when this runs again.\n" });
   expect(ran.err).toMatch(/^Stack local: 1 flow from 1 file \(nap\)\. Interrupt to stop\.\n/);
