@@ -53,8 +53,12 @@ async function makeProgram(say: Console): Promise<Command> {
 
 /** What holds for every command: its output, its errors, `-o`. */
 function everywhere(command: Command, say: Console): void {
+  if (!command.options.some(({ long }) => long === "--output"))
+    command.addOption(
+      new Option("-o, --output <format>", "text or json").choices(["text", "json"]),
+    );
   command
-    .addOption(new Option("-o, --output <format>", "text or json").choices(["text", "json"]))
+    .enablePositionalOptions() // so that each command has its own formats
     .exitOverride()
     .configureOutput({
       writeOut: (text) => say.io.out(text),

@@ -66,6 +66,15 @@ export type {
   ParentView,
   PendingWait,
 } from "./client/execution.ts";
+export type {
+  CallNode,
+  EndNode,
+  ExecutionGraph,
+  GraphEdge,
+  GraphNode,
+  HandedValue,
+  OutsideNode,
+} from "./client/graph.ts";
 export type { Executions, WaitChoice } from "./client/executions.ts";
 export type { ListOptions } from "./client/listing.ts";
 export { StoredValue } from "./client/values.ts";

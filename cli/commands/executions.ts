@@ -5,12 +5,13 @@ import { KitaruStateError, KitaruUsageError } from "../../core/errors.ts";
 import { type ExecutionStatus, isEnd } from "../../core/journal/head.ts";
 import { exampleAnswer } from "../ask.ts";
 import { type Console, type OpenedStack, openStack } from "../console.ts";
-import { executionLines, logLine, statusText } from "../execution-text.ts";
+import { logLine, statusText } from "../execution-text.ts";
 import { checkSucceeded, follow, standingLines, watchExecution } from "../follow.ts";
 import { readJsonArgument } from "../json-argument.ts";
 import { once, stackOption, wholeNumber } from "../options.ts";
 import { oneLine, relative, span, table } from "../text.ts";
 import { askAbout, waitLines } from "../waits.ts";
+import { addExecutionsGet } from "./executions-get.ts";
 
 interface StackChoice {
   readonly stack?: string;
@@ -44,12 +45,7 @@ export function addExecutions(program: Command, say: () => Console): void {
     .option("--cursor <cursor>", "continue after the execution with this cursor", once("--cursor"))
     .addOption(stackOption())
     .action((options: ListOptions) => list(say(), options));
-  group
-    .command("get")
-    .description("one execution with its calls, waits, artifacts and usage")
-    .argument("<id>", "execution id")
-    .addOption(stackOption())
-    .action((id: string, options: StackChoice) => get(say(), id, options));
+  addExecutionsGet(group, say);
   group
     .command("logs")
     .description("what was logged and what the runtime did, by time")
@@ -125,13 +121,6 @@ function listLines(say: Console, items: readonly ExecutionSummary[]): string[] {
         : oneLine(`${item.error.name}: ${item.error.message}`, 60),
     ]),
   );
-}
-
-async function get(say: Console, id: string, { stack }: StackChoice): Promise<void> {
-  const { executions } = await openStack(stack);
-  const execution = await executions.get(id);
-  const waits = waitLines(say, id, execution.pendingWaits, stack);
-  say.item(execution, executionLines(say, execution, waits));
 }
 
 async function logs(

@@ -1,12 +1,15 @@
+import type { EngineContext } from "../engine/context.ts";
 import type { Runtime } from "../engine/runtime.ts";
 import { KitaruStateError } from "../errors.ts";
 import { type FlowHandle, handleOf } from "../primitives/handle.ts";
 import { type Receipt, say, takeOver, untilRest } from "./driving.ts";
 import type { Execution, ExecutionSummary, LogLine, PendingWait } from "./execution.ts";
 import { type ExecutionView, type WaitView, viewExecution } from "./execution-view.ts";
+import type { ExecutionGraph } from "./graph.ts";
+import { graphOf } from "./lineage.ts";
 import { type ListOptions, listExecutions } from "./listing.ts";
 import { logLinesOf } from "./log-view.ts";
-import { readExecution } from "./reading.ts";
+import { type ReadExecution, readExecution } from "./reading.ts";
 import { StoredValue, present } from "./values.ts";
 
 /** Which wait is meant. */
@@ -26,16 +29,14 @@ export class Executions {
   /** Everything known of an execution. Throws a state error (`not_found`) when there is none. */
   async get(id: string): Promise<Execution> {
     const { context } = await this.#open();
-    const { head, entries, inbox, status } = await readExecution(context, id);
-    const view = viewExecution({
-      facts: head.facts,
-      entries,
-      inbox,
-      status,
-      now: context.clock.now(),
-      typeOf: (name) => context.registry.checkpoint(name)?.type,
-    });
-    return presentExecution(context.values, view);
+    return presentExecution(context.values, viewOf(context, await readExecution(context, id)));
+  }
+
+  /** Where its values came from and where they went, computed from its journal. */
+  async graph(id: string): Promise<ExecutionGraph> {
+    const { context } = await this.#open();
+    const execution = await readExecution(context, id);
+    return graphOf(context.values, execution, viewOf(context, execution).facts.calls);
   }
 
   /** Executions, newest first; the status of those that have not ended is read from their journals. */
@@ -121,6 +122,18 @@ export class Executions {
       ),
     );
   }
+}
+
+function viewOf(context: EngineContext, execution: ReadExecution): ExecutionView {
+  const { head, entries, inbox, status } = execution;
+  return viewExecution({
+    facts: head.facts,
+    entries,
+    inbox,
+    status,
+    now: context.clock.now(),
+    typeOf: (name) => context.registry.checkpoint(name)?.type,
+  });
 }
 
 type Values = Runtime["context"]["values"];

@@ -53,6 +53,8 @@ function describe(entry: Exclude<Entry, { t: "log" }>): string | undefined {
       return asked(entry);
     case "artifact":
       return `saved artifact ${entry.name} (${entry.type})`;
+    case "loaded":
+      return `loaded ${entry.name ?? "the result"} of ${entry.from}/${entry.call}`;
     case "cancelling":
       return entry.reason === "cancel" ? "cancelling" : "cancelling: the flow's timeout has passed";
     case "retried":

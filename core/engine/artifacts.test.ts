@@ -37,9 +37,15 @@ test("by name: what was saved last, else the result of the one checkpoint of tha
   const { context, ...process } = withMethods();
   const id = await process.start(name);
   await process.drive(id);
-  expect(await findArtifact(context, id, "notes")).toBe("second");
-  expect(await findArtifact(context, id, step)).toBe("result");
-  expect(await findArtifact(context, id, `${twice}:1`)).toBe(2);
+  expect(await findArtifact(context, id, "notes")).toEqual({
+    value: "second",
+    source: { executionId: id, callId: `${step}:0`, name: "notes" },
+  });
+  expect(await findArtifact(context, id, step)).toEqual({
+    value: "result",
+    source: { executionId: id, callId: `${step}:0` },
+  });
+  expect(await findArtifact(context, id, `${twice}:1`)).toMatchObject({ value: 2 });
   await expect(findArtifact(context, id, twice)).rejects.toThrow(
     `has 2 results named "${twice}". Name one call: ${twice}:0, ${twice}:1`,
   );

@@ -37,22 +37,37 @@ export function standingArtifacts(entries: readonly Entry[]): ArtifactEntry[] {
   return artifacts;
 }
 
+/** A value found by name, and where. */
+export interface FoundArtifact {
+  readonly value: unknown;
+  readonly source: ArtifactSource;
+}
+
+/** Where an artifact or a result is. */
+export interface ArtifactSource {
+  readonly executionId: string;
+  readonly callId: string;
+  /** Name of a saved artifact; absent for the result of the call. */
+  readonly name?: string;
+}
+
 /**
- * Value of an artifact by name: one that was saved, else the result of the one checkpoint of that name.
+ * Find an artifact by name: one that was saved, else the result of the one checkpoint of that name.
  * Throws a state error when there is none, or several and none is saved under the name.
  */
 export async function findArtifact(
   context: EngineContext,
   executionId: string,
   name: string,
-): Promise<unknown> {
+): Promise<FoundArtifact> {
   const { head, journal } = await load(context, executionId);
   if (head === undefined)
     throw new KitaruStateError(`load(): there is no execution "${executionId}" on this stack.`, {
       code: "not_found",
     });
   const saved = standingArtifacts(await readEntries(context, executionId));
-  return context.values.get(pick(executionId, name, saved, journal.state));
+  const { ref, ...source } = pick(executionId, name, saved, journal.state);
+  return { value: await context.values.get(ref), source: { executionId, ...source } };
 }
 
 function pick(
@@ -60,9 +75,9 @@ function pick(
   name: string,
   saved: readonly ArtifactEntry[],
   state: JournalState,
-): ValueRef {
+): Omit<ArtifactSource, "executionId"> & { readonly ref: ValueRef } {
   const last = saved.findLast((artifact) => artifact.name === name);
-  if (last !== undefined) return last.out;
+  if (last !== undefined) return { callId: last.id, name, ref: last.out };
   const results = [...state.outcomes.values()].flatMap(({ entry }) =>
     entry.t === "completed" && (entry.name === name || entry.id === name) ? [entry] : [],
   );
@@ -81,5 +96,5 @@ function pick(
     throw new KitaruStateError(
       `load(): execution ${executionId} has ${results.length} results named "${name}". Name one call: ${results.map((entry) => entry.id).join(", ")}.`,
     );
-  return only.out;
+  return { callId: only.id, ref: only.out };
 }

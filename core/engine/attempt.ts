@@ -2,6 +2,7 @@ import { KitaruContextError, KitaruTimeoutError } from "../errors.ts";
 import { digest } from "../hash.ts";
 import type { LlmEntry } from "../journal/entry.ts";
 import type { LlmCall, LlmOutcome } from "../ports/model.ts";
+import type { ArtifactSource, FoundArtifact } from "./artifacts.ts";
 import type { EngineContext } from "./context.ts";
 import { type CheckpointFacts, type CheckpointScope, runInScope } from "./scope.ts";
 
@@ -28,7 +29,7 @@ export interface AttemptSink {
   readonly recordedLlms: number;
   /** Resolves once the outcome is durable. */
   llm(recording: LlmRecording): Promise<void>;
-  load(executionId: string, name: string): Promise<unknown>;
+  load(executionId: string, name: string): Promise<FoundArtifact>;
 }
 
 interface AttemptParams {
@@ -53,6 +54,7 @@ export class Attempt implements CheckpointScope {
   readonly kind = "checkpoint";
   readonly artifacts: SavedArtifact[] = [];
   readonly logs: Readonly<Record<string, unknown>>[] = [];
+  readonly loads: ArtifactSource[] = [];
   readonly #params: AttemptParams;
   #llms = 0;
   #reusable: LlmEntry[] | undefined;
@@ -127,7 +129,9 @@ export class Attempt implements CheckpointScope {
 
   async load(executionId: string, name: string): Promise<unknown> {
     this.#checkOpen("load()");
-    return this.#params.sink.load(executionId, name);
+    const { value, source } = await this.#params.sink.load(executionId, name);
+    this.loads.push(source);
+    return value;
   }
 
   log(fields: Readonly<Record<string, unknown>>): void {

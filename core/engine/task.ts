@@ -1,6 +1,6 @@
 import { encode } from "../codec.ts";
 import { KitaruExecutionError, KitaruStateError } from "../errors.ts";
-import type { ArtifactEntry, LlmEntry, LogEntry, ScheduledEntry } from "../journal/entry.ts";
+import type { LlmEntry, ScheduledEntry } from "../journal/entry.ts";
 import { readHead } from "../journal/head.ts";
 import { executionPartition } from "../journal/journal.ts";
 import type { JournalState } from "../journal/state.ts";
@@ -9,7 +9,7 @@ import type { ValueRef } from "../journal/values.ts";
 import type { TaskRef } from "../ports/orchestrator.ts";
 import { findArtifact } from "./artifacts.ts";
 import { Attempt, type AttemptResult, type LlmRecording, abortAfter } from "./attempt.ts";
-import { extraEntries } from "./calls/extras.ts";
+import { type ExtraEntry, extraEntries } from "./calls/extras.ts";
 import { type EngineContext, observe } from "./context.ts";
 import type { CheckpointDefinition } from "./definitions.ts";
 import { llmFields } from "./llm-entry.ts";
@@ -27,7 +27,7 @@ export interface TaskOutcome {
   /** Delay before the next attempt; absent when there is none. The worker decides, since it has the error itself. */
   readonly retryMs?: number;
   readonly llms: readonly LlmEntry[];
-  readonly extras: readonly (ArtifactEntry | LogEntry)[];
+  readonly extras: readonly ExtraEntry[];
 }
 
 /** Sort key of the outcome document of an attempt. */

@@ -158,6 +158,18 @@ export interface ArtifactEntry extends Base {
   readonly vh: string;
 }
 
+/** What a checkpoint read of an execution with `load()`; recorded with its outcome, for lineage alone. */
+export interface LoadedEntry extends Base {
+  readonly t: "loaded";
+  readonly id: string;
+  /** Execution it was read from. */
+  readonly from: string;
+  /** Call that had made it. */
+  readonly call: string;
+  /** Name of a saved artifact; absent for the result of the call. */
+  readonly name?: string;
+}
+
 export interface LogEntry extends Base {
   readonly t: "log";
   /** Call id; absent for a log of the execution itself. */
@@ -210,6 +222,7 @@ export type Entry =
   | OpeningEntry
   | LlmEntry
   | ArtifactEntry
+  | LoadedEntry
   | LogEntry
   | CancellingEntry
   | RetriedEntry

@@ -95,6 +95,7 @@ export class JournalState {
         break;
       case "advance":
       case "artifact":
+      case "loaded":
         break;
     }
   }

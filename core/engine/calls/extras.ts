@@ -1,18 +1,22 @@
 import { digest } from "../../hash.ts";
-import type { ArtifactEntry, LogEntry } from "../../journal/entry.ts";
+import type { ArtifactEntry, LoadedEntry, LogEntry } from "../../journal/entry.ts";
+import type { ArtifactSource } from "../artifacts.ts";
 import type { Attempt } from "../attempt.ts";
 import type { EngineContext } from "../context.ts";
 
-/** What an attempt logged and, if it succeeded, saved. Artifacts of a failed attempt are dropped. */
+/** An entry that goes along with an outcome. */
+export type ExtraEntry = ArtifactEntry | LoadedEntry | LogEntry;
+
+/** What an attempt logged, loaded and, if it succeeded, saved. Artifacts of a failed attempt are dropped. */
 export async function extraEntries(
   context: EngineContext,
   callId: string,
   attempt: Attempt,
   succeeded: boolean,
-): Promise<(ArtifactEntry | LogEntry)[]> {
+): Promise<ExtraEntry[]> {
   const { values, clock } = context;
   const at = clock.now();
-  const extras: (ArtifactEntry | LogEntry)[] = [];
+  const extras: ExtraEntry[] = [];
   for (const fields of attempt.logs)
     extras.push({
       t: "log",
@@ -20,10 +24,16 @@ export async function extraEntries(
       fields: await values.put(fields, "the fields of log()"),
       at,
     });
+  for (const source of attempt.loads) extras.push(loadedEntry(callId, source, at));
   if (!succeeded) return extras;
   for (const { name, type, value } of attempt.artifacts) {
     const out = await values.put(value, `artifact "${name}"`);
     extras.push({ t: "artifact", id: callId, name, type, out, vh: digest(value), at });
   }
   return extras;
+}
+
+function loadedEntry(id: string, source: ArtifactSource, at: number): LoadedEntry {
+  const { executionId: from, callId: call, name } = source;
+  return { t: "loaded", id, from, call, ...(name === undefined ? {} : { name }), at };
 }

@@ -9,7 +9,7 @@ import type {
 } from "../../journal/entry.ts";
 import { storeError } from "../../journal/stored-error.ts";
 import { type ValueRef, isPlainScalar } from "../../journal/values.ts";
-import { findArtifact } from "../artifacts.ts";
+import { type FoundArtifact, findArtifact } from "../artifacts.ts";
 import {
   Attempt,
   type AttemptResult,
@@ -129,7 +129,7 @@ class InlineAttempt implements AttemptSink {
     return recordLlm(this, recording);
   }
 
-  load(executionId: string, name: string): Promise<unknown> {
+  load(executionId: string, name: string): Promise<FoundArtifact> {
     return findArtifact(this.run.session.context, executionId, name);
   }
 }
@@ -176,8 +176,8 @@ function execute(attempt: InlineAttempt): void | Promise<void> {
 
 /** Synchronous wherever nothing has to be stored first: most attempts end this way. */
 function finish(attempt: InlineAttempt, result: AttemptResult): void | Promise<void> {
-  const { logs, artifacts } = attempt.scope;
-  if (logs.length + artifacts.length > 0) return finishWithExtras(attempt, result);
+  const { logs, artifacts, loads } = attempt.scope;
+  if (logs.length + artifacts.length + loads.length > 0) return finishWithExtras(attempt, result);
   return settle(attempt, result, noExtras);
 }
 
