@@ -128,6 +128,7 @@ test("what is missing or malformed is said", async () => {
   await expect(client.executions.get("none")).rejects.toMatchObject(notFound);
   await expect(client.executions.cancel("none")).rejects.toMatchObject(notFound);
   await expect(client.executions.resume("none")).rejects.toMatchObject(notFound);
+  await expect(client.executions.untilRest("none")).rejects.toMatchObject(notFound);
   await expect(client.artifacts.list("none")).rejects.toMatchObject(notFound);
   await expect(client.artifacts.get("none/a:0/x")).rejects.toMatchObject(notFound);
   await expect(client.artifacts.get("none")).rejects.toMatchObject({ code: "usage" });
@@ -347,6 +348,35 @@ test("a sleeping execution is resumed where its process is gone, and its rest is
   const status = await untilRest(await openStack("local"), id, () => rests++);
   expect([status, rests]).toEqual(["completed", 1]);
   expect(await again).toMatchObject({ status: "completed", output: "awake" });
+});
+
+test("a start with the id of an execution whose process is gone goes on with it", async () => {
+  const body = `export const f = flow("sleeper", async () => { await sleep(1500); return "awake"; });`;
+  const id = await abandoned(body);
+  const { f } = (await import(await writeModule("again", body))) as {
+    f: { run(input: undefined, options: { id: string }): { result(): Promise<unknown> } };
+  };
+  expect(await f.run(undefined, { id }).result()).toBe("awake");
+});
+
+test("a start with the id of an execution that rests on a wait leaves it there", async () => {
+  const gate = wait("gate");
+  const f = flow("f", async () => {
+    await gate();
+    return "through";
+  });
+  const { id, started } = f.run();
+  await started;
+  expect(await client.executions.untilRest(id)).toMatchObject({
+    status: "waiting",
+    pendingWaits: [{ id: "gate:0" }],
+  });
+  const again = f.run(undefined, { id });
+  await again.started;
+  expect(await client.executions.untilRest(id)).toMatchObject({ status: "waiting" });
+  await gate.answer(id);
+  expect(await again.result()).toBe("through");
+  expect(await client.executions.untilRest(id)).toMatchObject({ status: "completed" });
 });
 
 test("where orchestration runs elsewhere, this process drives nothing", async () => {

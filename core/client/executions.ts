@@ -1,5 +1,6 @@
 import type { EngineContext } from "../engine/context.ts";
 import type { Runtime } from "../engine/runtime.ts";
+import { readStatus } from "../engine/status.ts";
 import { KitaruStateError } from "../errors.ts";
 import { type FlowHandle, handleOf } from "../primitives/handle.ts";
 import { type Receipt, say, takeOver, untilRest } from "./driving.ts";
@@ -95,6 +96,17 @@ export class Executions {
   async resume(id: string): Promise<Execution> {
     const runtime = await this.#open();
     await takeOver(runtime, id);
+    await untilRest(runtime, id);
+    return this.get(id);
+  }
+
+  /**
+   * Wait until an execution has ended or rests on a wait that nobody has answered; read it then.
+   * It is not taken over: {@link resume} does that.
+   */
+  async untilRest(id: string): Promise<Execution> {
+    const runtime = await this.#open();
+    await readStatus(runtime.context, id); // nobody may ever start what is not there
     await untilRest(runtime, id);
     return this.get(id);
   }

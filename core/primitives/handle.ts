@@ -1,19 +1,22 @@
 import { type Duration, parseDuration } from "../duration.ts";
 import type { FlowDefinition } from "../engine/definitions.ts";
 import { never } from "../engine/loading.ts";
+import type { EngineContext } from "../engine/context.ts";
 import type { Runtime } from "../engine/runtime.ts";
-import { signal } from "../engine/signal.ts";
+import { load } from "../engine/session.ts";
+import { nudge, signal } from "../engine/signal.ts";
 import { startExecution } from "../engine/start.ts";
 import { readStatus } from "../engine/status.ts";
 import { KitaruExecutionError, KitaruStateError, KitaruTimeoutError } from "../errors.ts";
 import { type ExecutionStatus, type Head, headKey, isEnd, readHead } from "../journal/head.ts";
+import { readInbox } from "../journal/inbox.ts";
 import { reviveError } from "../journal/stored-error.ts";
 import { activeRuntime } from "../stacks.ts";
 import { copied } from "./copied.ts";
 
 /** Options of {@link Flow.run}. */
 export interface RunOptions {
-  /** Makes the start idempotent: the same id and input give the existing execution. */
+  /** Makes the start idempotent: the same id and input give the existing execution, and go on with it if its process is gone. */
   readonly id?: string;
   /** Stack to run on. */
   readonly stack?: string;
@@ -49,17 +52,24 @@ export function startRun<T>({ definition, options, isInert, ...given }: RunParam
   const id = options.id ?? newExecutionId();
   const input = copied(given.input); // a schema may make something storable of what is not
   const runtime = isInert ? never : activeRuntime({ call: options.stack, flow: definition.stack });
-  const started = runtime.then(({ context, stack }) =>
-    startExecution(context, {
+  const started = runtime.then(async ({ context, stack }) => {
+    const { view } = await startExecution(context, {
       id,
       flow: definition,
       input,
       stack,
       ...(definition.source === undefined ? {} : { source: definition.source }),
-    }),
-  );
+    });
+    if (view.status === "running" || view.status === "waiting") await takeUp(context, id);
+  });
   started.catch(() => undefined); // reported by every method of the handle
   return new Handle<T>(id, runtime, started);
+}
+
+/** Go on with an execution that was under way already, unless somebody still drives it. */
+async function takeUp(context: EngineContext, id: string): Promise<void> {
+  const { inbox, journal } = await load(context, id);
+  await nudge(context, id, readInbox(inbox), journal.state);
 }
 
 /** Hold an execution that exists. */
