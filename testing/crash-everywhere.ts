@@ -327,7 +327,7 @@ function wrongRuns(expected: Trial, actual: Trial): string | undefined {
 
 function wrongResult(expected: Trial, actual: Trial): string | undefined {
   if (isDeepStrictEqual(expected.result, actual.result)) return undefined;
-  return `it ended with ${inspect(actual.result)} instead of ${inspect(expected.result)}`;
+  return `it ended with ${instead(actual.result, expected.result)}`;
 }
 
 function wrongOutcomes(
@@ -339,9 +339,15 @@ function wrongOutcomes(
     if (ignored.has(nameOf(call))) continue;
     const [before, after] = [expected.outcomes.get(call), actual.outcomes.get(call)];
     if (isDeepStrictEqual(before, after)) continue;
-    return `the recorded outcome of ${call} is ${inspect(after)} instead of ${inspect(before)}`;
+    return `the recorded outcome of ${call} is ${instead(after, before)}`;
   }
   return undefined;
+}
+
+/** Deep, because a difference in what a model answered is far down. */
+function instead(actual: Settled | undefined, expected: Settled | undefined): string {
+  const [is, was] = [actual, expected].map((settled) => inspect(settled, { depth: 20 }));
+  return `${is} instead of ${was}`;
 }
 
 function isOnce(call: string): boolean {

@@ -54,6 +54,23 @@ test("calls tools and throws what it is told to", async () => {
   await expect(generateText({ model, prompt: "x" })).rejects.toThrow("down");
 });
 
+test("a script that decides by the conversation says the same in every process", async () => {
+  const script = () =>
+    scriptedModel((_prompt, _call, { prompt }) =>
+      prompt.at(-1)?.role === "tool" ? "done" : { toolCalls: [{ name: "x", input: {} }] },
+    );
+  const x = tool({ inputSchema: z.object({}), execute: () => 1 });
+  const ask = { prompt: "a", tools: { x }, stopWhen: isStepCount(3) };
+  const first = await generateText({ ...ask, model: script() });
+  const used = script();
+  await used.doGenerate({ prompt: [] });
+  const second = await generateText({ ...ask, model: used });
+  expect(first.text).toBe("done");
+  expect(second.steps.map(({ toolCalls }) => toolCalls)).toEqual(
+    first.steps.map(({ toolCalls }) => toolCalls),
+  );
+});
+
 test("streams word by word", async () => {
   const model = scriptedModel([{ text: "One two.", toolCalls: [{ name: "x", input: {} }] }]);
   const chunks: string[] = [];

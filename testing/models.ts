@@ -16,10 +16,17 @@ export interface ScriptedAnswer {
   readonly error?: unknown;
 }
 
-/** Answers in order, or a function of the prompt's last text and the number of the call, from 0. */
+/**
+ * Answers in order, or a function of the prompt's last text, the number of the call, from 0, and all that was asked.
+ * In a flow a recorded call is not asked again, so a script that may be re-run decides by the conversation, not by number.
+ */
 export type Script =
   | readonly (string | ScriptedAnswer)[]
-  | ((prompt: string, call: number) => string | ScriptedAnswer | Promise<string | ScriptedAnswer>);
+  | ((
+      prompt: string,
+      call: number,
+      asked: LanguageModelV4CallOptions,
+    ) => string | ScriptedAnswer | Promise<string | ScriptedAnswer>);
 
 /** An AI SDK language model that says what it is told to. */
 export interface ScriptedModel extends LanguageModelV4 {
@@ -40,7 +47,7 @@ export function scriptedModel(script: Script): ScriptedModel {
     options.abortSignal?.throwIfAborted();
     const answer = await pick(script, options, call);
     if (answer.error !== undefined) throw answer.error;
-    return toResult(answer, call);
+    return toResult(answer, options);
   };
   return {
     specificationVersion: "v4",
@@ -69,7 +76,7 @@ async function pick(
   call: number,
 ): Promise<ScriptedAnswer> {
   const answer =
-    typeof script === "function" ? await script(lastText(options), call) : script[call];
+    typeof script === "function" ? await script(lastText(options), call, options) : script[call];
   if (answer === undefined) {
     throw new Error(
       `scriptedModel: call ${call + 1} has no answer; the script has ${script.length}. It was asked: ${lastText(options)}`,
@@ -78,13 +85,18 @@ async function pick(
   return typeof answer === "string" ? { text: answer } : answer;
 }
 
-function toResult(answer: ScriptedAnswer, call: number): LanguageModelV4GenerateResult {
+function toResult(
+  answer: ScriptedAnswer,
+  { prompt }: LanguageModelV4CallOptions,
+): LanguageModelV4GenerateResult {
   const { text, toolCalls = [], inputTokens = 10, outputTokens = 5 } = answer;
   const content: LanguageModelV4Content[] = text === undefined ? [] : [{ type: "text", text }];
+  // By the conversation, so that it is the same in every process that holds it.
+  const turn = prompt.filter(({ role }) => role === "assistant").length;
   for (const [index, { name, input }] of toolCalls.entries()) {
     content.push({
       type: "tool-call",
-      toolCallId: `call-${call}-${index}`,
+      toolCallId: `call-${turn}-${index}`,
       toolName: name,
       input: JSON.stringify(input),
     });

@@ -323,7 +323,7 @@ export class FlowRun implements FlowScope {
   #asked(call: Call): void {
     this.#calls.set(call.id, call);
     this.poke();
-    if (this.#cancelError !== undefined && isWaiting(call)) {
+    if (this.#cancelError !== undefined && isRefusedWhileCancelling(call)) {
       call.settled = true;
       this.#unasked.delete(call.id);
       call.reject(this.#cancelError());
@@ -719,8 +719,9 @@ function turn(): Promise<void> {
   });
 }
 
-function isWaiting(call: Call): boolean {
-  return call.kind === "wait" || call.kind === "sleep" || call.kind === "flow";
+/** All but checkpoints: cleaning up neither waits, nor starts something large, nor lets an agent's loop go on. */
+function isRefusedWhileCancelling({ kind }: Call): boolean {
+  return kind !== "checkpoint";
 }
 
 function captureAll(spec: CallSpec, inputs: readonly unknown[], id: string): Call["inputs"] {

@@ -1,3 +1,5 @@
+// The quickstart: a document is researched, a draft written, and a person asked. The wait costs nothing; what was done
+// before it is not done again after it.
 import { checkpoint, flow, llm, wait } from "kitaru";
 import { z } from "zod";
 

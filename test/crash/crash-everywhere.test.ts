@@ -102,6 +102,16 @@ test("a delayed retry", async () => {
   await crashEverywhere(retrying, undefined);
 });
 
+let draws = 0;
+const drawing = checkpoint("ce_drawing", () => ({ a: { b: { c: { d: { e: (draws += 1) } } } } }));
+
+test("a recorded outcome that differs is shown down to the difference", async () => {
+  const deep = flow("ce_deep", async () => void (await drawing()));
+  await expect(crashEverywhere(deep, undefined, { write: 1, modes: ["before"] })).rejects.toThrow(
+    /outcome of crash ce_drawing:0 is [^]*e: 2[^]* instead of [^]*e: 1/,
+  );
+});
+
 let calls = 0;
 const impure = flow("ce_impure", async (x: number) => {
   calls += 1;

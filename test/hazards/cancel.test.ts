@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { checkpoint, checkpointContext, flow, sleep, wait } from "../../core/index.ts";
+import { checkpoint, checkpointContext, flow, llm, sleep, wait } from "../../core/index.ts";
 import { Gate, World, unique } from "./kit.ts";
 
 test("queued: nothing of the flow runs beyond its first call, and it ends cancelled", async () => {
@@ -81,7 +81,7 @@ test("waiting: the wait throws cancelled, whatever the flow returns it ends canc
   expect(await process.failure(id)).toMatchObject({ code: "cancelled" });
 });
 
-test("while cancelling, waits, sleeps and child flows throw at once and checkpoints run", async () => {
+test("while cancelling, waits, sleeps, child flows and llm() throw at once and checkpoints run", async () => {
   const [name, child] = [unique("flow"), unique("child")];
   const [question, step] = [unique("ask"), unique("step")];
   const ask = wait(question);
@@ -94,6 +94,7 @@ test("while cancelling, waits, sleeps and child flows throw at once and checkpoi
     seen.push(await ask().catch(codeOf));
     seen.push(await sleep("1h").catch(codeOf));
     seen.push(await other.call().catch(codeOf));
+    seen.push(await llm("Go on?", { model: "offline/extract" }).catch(codeOf));
     seen.push(await work("ran"));
   });
   const process = new World().process();
@@ -101,7 +102,7 @@ test("while cancelling, waits, sleeps and child flows throw at once and checkpoi
   await process.drive(id);
   await process.signal(id, { kind: "cancel" });
   expect(await process.drive(id)).toBe("cancelled");
-  expect(seen).toEqual(["cancelled", "cancelled", "cancelled", "ran"]);
+  expect(seen).toEqual(["cancelled", "cancelled", "cancelled", "cancelled", "ran"]);
 });
 
 test("an advance killed while cancelling goes on cancelling and repeats nothing", async () => {

@@ -1,0 +1,123 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtemp, readFile, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+const source = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url));
+let root = "";
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), "kitaru-examples-"));
+});
+afterAll(() => rm(root, { recursive: true }));
+
+interface Run {
+  readonly child: ChildProcess;
+  /** What it printed, once it has ended. */
+  readonly out: Promise<string>;
+}
+
+/** Start a program of this repository in a project folder of its own. */
+function start(program: string, ...args: readonly string[]): Run {
+  const preload = ["--import", source("test/from-source.ts")];
+  const {
+    OPENAI_API_KEY: _o,
+    ANTHROPIC_API_KEY: _a,
+    KITARU_DEFAULT_MODEL: _m,
+    ...env
+  } = process.env;
+  const child = spawn(process.execPath, [...preload, source(program), ...args], {
+    cwd: root,
+    env: { ...env, RATES_URL: "http://127.0.0.1:9/" },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let text = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding("utf8").on("data", (more: string) => (text += more));
+  const out = new Promise<string>((resolve) => child.once("close", () => resolve(text)));
+  return { child, out };
+}
+
+const example = (name: string, ...args: readonly string[]): Promise<string> =>
+  start(`examples/${name}/main.ts`, ...args).out;
+const kitaru = (...args: readonly string[]): Promise<string> => start("cli/main.ts", ...args).out;
+
+const executionOf = (out: string): string => /^Execution (\S+)$/m.exec(out)?.[1] ?? out;
+
+/** The command an example prints to answer with, run. */
+async function answer(out: string, value?: string): Promise<string> {
+  const command = /^ {2}npx kitaru (.+) --value (.+)$/m.exec(out);
+  expect(command, out).not.toBeNull();
+  const [, which = "", shown = ""] = command ?? [];
+  return kitaru(...which.split(" "), "--value", value ?? shown.replaceAll("'", ""));
+}
+
+test.concurrent.each([
+  ["review", "The municipal library of Harrowgate"],
+  ["fallback", '"accepted": true'],
+  ["agent", "It was sent."],
+])("%s is left at its question and answered by another process", async (name, result) => {
+  expect(await answer(await example(name))).toContain(result);
+});
+
+test.concurrent("approvals are answered one by one, as printed; a second run shows where it is", async () => {
+  const first = await example("approvals");
+  expect(first).toMatch(/Legal: .*\n.* --wait legal_approval:0 --value true\n/);
+  expect(await answer(first)).toContain("Finance: is there a budget");
+  const second = await example("approvals");
+  expect(second).toContain("legal_approval:0       completed");
+  expect(await answer(second)).toContain("Director: spend 310000 euros");
+  expect(await kitaru("executions", "input", "PO-1042", "--value", "true")).toContain(
+    '"costCentre": "buildings"',
+  );
+});
+
+test.concurrent("revise goes round, and each answer goes to the round it was given for", async () => {
+  const out = await example("revise");
+  expect(await answer(out)).toContain("Round 2: publish this notice?");
+  const id = executionOf(out);
+  expect(await kitaru("executions", "input", id, "--value", '{"approved": true}')).toContain(
+    "Say first that the east wing stays open. The reading room",
+  );
+});
+
+test.concurrent("fan-out and hand-over come to their end at once", async () => {
+  expect(await example("fan-out")).toContain('"problem": "NonRetryableError: 0004-empty.txt');
+  const out = await example("hand-over");
+  const later = await example("hand-over", "--from", executionOf(out));
+  for (const printed of [out, later]) expect(printed).toContain("- put up signs in the hall");
+});
+
+test("payment is paid once, though its processes are killed again and again", async () => {
+  const programs: [string, ...string[]][] = [
+    ["examples/payment/main.ts"],
+    [
+      "cli/main.ts",
+      "executions",
+      "input",
+      "HR-2025-118",
+      "--wait",
+      "approve_payment",
+      "--value",
+      "true",
+    ],
+  ];
+  for (const [program, ...args] of programs)
+    for (let ms = 120; ms <= 420; ms += 60) {
+      const { child, out } = start(program, ...args);
+      await delay(ms);
+      child.kill("SIGKILL");
+      await out;
+    }
+  await example("payment");
+  await kitaru(...(programs[1] ?? []).slice(1));
+  const last = await example("payment");
+  const isUnclear = last.includes("Sending the advice was interrupted");
+  expect(isUnclear ? await answer(last) : last).toContain('"status": "paid"');
+  expect(await readdir(join(root, ".kitaru", "bank"))).toHaveLength(1);
+  const advices = await readFile(join(root, ".kitaru", "outbox.txt"), "utf8").catch(() => "");
+  expect(advices.split("\n").length - 1).toBeLessThanOrEqual(1);
+});
