@@ -3,10 +3,16 @@ import type { PendingWait } from "../core/client/execution.ts";
 import type { Ask, Said } from "./io.ts";
 import { toText } from "./plain.ts";
 
-/** The part of a JSON Schema that decides how a person is asked. */
+/** The part of a JSON Schema that decides how a person is asked, and what an example looks like. */
 interface AnswerForm {
   readonly type?: unknown;
   readonly enum?: readonly unknown[];
+  readonly const?: unknown;
+  readonly anyOf?: readonly unknown[];
+  readonly oneOf?: readonly unknown[];
+  readonly items?: unknown;
+  readonly properties?: Readonly<Record<string, unknown>>;
+  readonly required?: readonly string[];
 }
 
 /** An answer typed in, or why it is none. */
@@ -31,11 +37,14 @@ export function askAt(terminal: Terminal): Ask {
   };
 }
 
-/** A value that fits the form of an answer, for examples. */
+/** A value that fits the form of an answer, for examples; texts in it are `…`. */
 export function exampleAnswer(schema: unknown): string {
-  const { enum: choices, type } = formOf(schema);
-  if (choices?.[0] !== undefined) return JSON.stringify(choices[0]);
-  switch (type) {
+  const form = formOf(schema);
+  const [choice] = form.const === undefined ? (form.enum ?? []) : [form.const];
+  if (choice !== undefined) return JSON.stringify(choice);
+  const [alternative] = form.anyOf ?? form.oneOf ?? [];
+  if (alternative !== undefined) return exampleAnswer(alternative);
+  switch (form.type) {
     case "boolean":
       return "true";
     case "string":
@@ -44,12 +53,21 @@ export function exampleAnswer(schema: unknown): string {
     case "integer":
       return "1";
     case "array":
-      return "[…]";
+      return form.items === undefined ? "[…]" : `[${exampleAnswer(form.items)}]`;
     case "object":
-      return "{…}";
+      return exampleObject(form);
     default:
       return "JSON";
   }
+}
+
+function exampleObject({ properties, required = [] }: AnswerForm): string {
+  const fields = required.flatMap((name) =>
+    properties === undefined || !Object.hasOwn(properties, name)
+      ? []
+      : [`${JSON.stringify(name)}: ${exampleAnswer(properties[name])}`],
+  );
+  return fields.length === 0 ? "{…}" : `{${fields.join(", ")}}`;
 }
 
 async function askUntilRead(

@@ -103,6 +103,22 @@ test("a line typed at a terminal is read by the form of the answer", () => {
     "JSON",
   ]);
   expect(exampleAnswer({ enum: ["low", "high"] })).toBe('"low"');
+  const review = {
+    anyOf: [
+      {
+        type: "object",
+        properties: {
+          approved: { const: false },
+          notes: { type: "array", items: { type: "string" } },
+          by: {},
+        },
+        required: ["approved", "notes"],
+      },
+      { const: null },
+    ],
+  };
+  expect(exampleAnswer(review)).toBe('{"approved": false, "notes": ["…"]}');
+  expect(exampleAnswer({ oneOf: [{ type: "integer" }] })).toBe("1");
   expect(exampleAnswer(undefined)).toBe("JSON");
 });
 

@@ -18,9 +18,14 @@ export function answerCommand(say: Console, command: AnswerCommand): string {
   const { id, wait, isOneOfMany, stack } = command;
   const parts = [say.io.self, "executions input", id];
   if (isOneOfMany) parts.push("--wait", wait.id);
-  if (!wait.gate) parts.push("--value", quoted(exampleAnswer(wait.schema)));
+  if (!wait.gate) parts.push(exampleValue(wait.schema));
   if (stack !== undefined) parts.push("--stack", stack);
   return parts.join(" ");
+}
+
+/** `--value` with an answer that fits, for a shell. */
+export function exampleValue(schema: unknown): string {
+  return `--value ${quoted(exampleAnswer(schema))}`;
 }
 
 /** Lines that tell which waits are pending and how each is answered. */

@@ -49,9 +49,9 @@ const executionOf = (out: string): string => /^Execution (\S+)$/m.exec(out)?.[1]
 
 /** The command an example prints to answer with, run. */
 async function answer(out: string, value?: string): Promise<string> {
-  const command = /^ {2}npx kitaru (.+) --value (.+)$/m.exec(out);
-  expect(command, out).not.toBeNull();
-  const [, which = "", shown = ""] = command ?? [];
+  const pattern = /^ {2}npx kitaru (.+) --value (.+)$/m;
+  expect(out).toMatch(pattern);
+  const [, which = "", shown = ""] = pattern.exec(out) ?? [];
   return kitaru(...which.split(" "), "--value", value ?? shown.replaceAll("'", ""));
 }
 

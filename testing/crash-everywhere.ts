@@ -346,7 +346,7 @@ function wrongOutcomes(
 
 /** Deep, because a difference in what a model answered is far down. */
 function instead(actual: Settled | undefined, expected: Settled | undefined): string {
-  const [is, was] = [actual, expected].map((settled) => inspect(settled, { depth: 20 }));
+  const [is, was] = [actual, expected].map((found) => inspect(found, { depth: 20 }));
   return `${is} instead of ${was}`;
 }
 

@@ -1,16 +1,20 @@
 import { type Command, Option } from "commander";
 import { type Receipt, takeOver } from "../../core/client/driving.ts";
 import type { Execution, ExecutionSummary, PendingWait } from "../../core/client/execution.ts";
-import { KitaruStateError, KitaruUsageError } from "../../core/errors.ts";
+import {
+  KitaruStateError,
+  KitaruUsageError,
+  KitaruWaitValidationError,
+  hasCode,
+} from "../../core/errors.ts";
 import { type ExecutionStatus, isEnd } from "../../core/journal/head.ts";
-import { exampleAnswer } from "../ask.ts";
 import { type Console, type OpenedStack, openStack } from "../console.ts";
 import { logLine, statusText } from "../execution-text.ts";
 import { checkSucceeded, follow, standingLines, watchExecution } from "../follow.ts";
 import { readJsonArgument } from "../json-argument.ts";
 import { once, stackOption, wholeNumber } from "../options.ts";
 import { oneLine, relative, span, table } from "../text.ts";
-import { askAbout, waitLines } from "../waits.ts";
+import { askAbout, exampleValue, waitLines } from "../waits.ts";
 import { addExecutionsGet } from "./executions-get.ts";
 
 interface StackChoice {
@@ -148,7 +152,9 @@ async function input(say: Console, id: string | undefined, options: InputOptions
     say: async () => {
       if (options.abort === true) return opened.executions.abortWait(id, target);
       const value = await valueOf(say, opened, id, options);
-      return opened.executions.input(id, { ...target, value });
+      return opened.executions
+        .input(id, { ...target, value })
+        .catch((error: unknown) => throwWithExample(opened, id, error));
     },
     said: ({ callId, repeated }) =>
       `${options.abort === true ? "Aborted" : "Answered"} ${callId ?? ""}${repeated ? " (it was so already)" : ""}`,
@@ -190,7 +196,23 @@ async function valueOf(
   if (only === undefined || only.gate) return undefined;
   if (others.length > 0) throw severalPending(say, id, wanted, stack);
   throw new KitaruUsageError(
-    `${only.id} waits for a value: --value ${exampleAnswer(only.schema)}${only.question === undefined ? "" : ` (${oneLine(only.question)})`}.`,
+    `${only.id} waits for a value: ${exampleValue(only.schema)}${only.question === undefined ? "" : ` (${oneLine(only.question)})`}.`,
+  );
+}
+
+/** Say how an answer that fits looks. */
+async function throwWithExample(
+  { executions }: OpenedStack,
+  id: string,
+  error: unknown,
+): Promise<never> {
+  if (!hasCode(error, "wait_validation")) throw error;
+  const call = error.details?.["call"];
+  const wait = (await executions.pendingWaits(id)).find((one) => one.id === call);
+  if (wait?.schema === undefined) throw error;
+  throw new KitaruWaitValidationError(
+    `${error.message} One that fits: ${exampleValue(wait.schema)}`,
+    { cause: error },
   );
 }
 

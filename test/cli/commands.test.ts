@@ -93,7 +93,7 @@ test("a flow runs to a wait, is answered, and its execution can be looked at", a
     "executions.input [usage] approve:0 waits for a value: --value true (Approve it?).",
   );
   expect(await fails("executions", "input", id, "--value", "3")).toMatch(
-    /\[wait_validation\] The answer to approve:0 .*expected boolean.*The wait stays pending/,
+    /\[wait_validation\] The answer to approve:0 .*expected boolean.*The wait stays pending; answer again\. One that fits: --value true/,
   );
   const answered = await run("executions", "input", id, "--value", "true");
   expect(answered).toMatchObject({ code: 0, out: "Write about this. Roofs.\n" });
