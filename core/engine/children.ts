@@ -3,6 +3,7 @@ import type { EndStatus, ScheduledEntry } from "../journal/entry.ts";
 import { type Head, headKey, isEnd, readHead } from "../journal/head.ts";
 import type { ChildItem } from "../journal/inbox.ts";
 import { parentCancel, parentRetry } from "./retry-execution.ts";
+import { takeUp } from "./restart.ts";
 import type { Session } from "./session.ts";
 import { signal } from "./signal.ts";
 import { startExecution } from "./start.ts";
@@ -14,7 +15,7 @@ export function childExecutionId(parentId: string, callId: string): string {
 }
 
 /**
- * Make sure the child of an open call runs; resolves to its end when it has ended already.
+ * Make sure the child of an open call runs, whoever drove it before; resolves to its end when it has ended already.
  * One that failed before its call was scheduled anew, or that its parent had cancelled before it was retried, is retried.
  */
 export async function ensureChild(
@@ -25,7 +26,11 @@ export async function ensureChild(
   const id = open.child ?? "";
   const record = await context.backend.records.get(headKey(id));
   const head = record === undefined ? await startChild(session, open, id) : readHead(record);
-  if (head === undefined || !isEnd(head.view.status)) return undefined;
+  if (head === undefined) return undefined;
+  if (!isEnd(head.view.status)) {
+    if (record !== undefined) await takeUp(context, id);
+    return undefined;
+  }
   const isRetried = await retryAlong(session, open, id, head.view.status);
   return isRetried ? undefined : endOf(head);
 }

@@ -16,7 +16,7 @@ import { answerFields, checkAnswer, gateAnswer, isSameAnswer } from "./answer.ts
 import { type EngineContext, makeNonce } from "./context.ts";
 import { isRetryable, isRevocable } from "./retry-execution.ts";
 import { load } from "./session.ts";
-import { restartExecution } from "./start.ts";
+import { restartExecution } from "./restart.ts";
 
 /** Something to say to an execution. */
 export type Signal =

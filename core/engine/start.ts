@@ -1,10 +1,10 @@
 import { KitaruStateError, KitaruUsageError } from "../errors.ts";
 import { digest } from "../hash.ts";
 import { type Head, type HeadFacts, headDraft, headKey, isEnd, readHead } from "../journal/head.ts";
-import type { StoredRecord } from "../ports/records.ts";
 import { validate } from "../schema.ts";
 import { type EngineContext, makeNonce } from "./context.ts";
 import type { FlowDefinition } from "./definitions.ts";
+import { takeUp } from "./restart.ts";
 
 /** What a start needs to know. */
 export interface StartExecution {
@@ -38,12 +38,14 @@ export async function startExecution(context: EngineContext, start: StartExecuti
   if (result.ok && orchestrator.canDrive?.(start.flow.name) === true)
     context.fresh.set(start.id, { ...draft, version: result.version });
   const stored = result.ok ? head : await existing(context, start, head);
-  if (!isEnd(stored.view.status) && (result.ok || stored.view.status === "queued"))
+  if (isEnd(stored.view.status)) return stored;
+  if (result.ok || stored.view.status === "queued")
     await orchestrator.start({
       executionId: start.id,
       flow: start.flow.name,
       generation: stored.facts.generation,
     });
+  else await takeUp(context, start.id);
   return stored;
 }
 
@@ -122,23 +124,4 @@ function conflict(start: StartExecution, found: Head): KitaruStateError {
     `Execution ${start.id} exists already ${what}. Use another id for flow "${start.flow.name}" with this input, or the same input to get the existing execution.`,
     { code: "conflict" },
   );
-}
-
-/**
- * Set going an execution whose orchestration is gone, under the next generation.
- * Does nothing when somebody else did so first.
- */
-export async function restartExecution(
-  context: EngineContext,
-  record: StoredRecord,
-): Promise<boolean> {
-  const { records, orchestrator, capabilities } = context.backend;
-  const head = readHead(record);
-  const generation = head.facts.generation + 1;
-  const dueAt = context.clock.now() + capabilities.graceMs;
-  const next: Head = { ...head, facts: { ...head.facts, generation }, dueAt };
-  const result = await records.put(headDraft(next, capabilities.dueShards), record.version);
-  if (!result.ok) return false;
-  await orchestrator.start({ executionId: head.facts.id, flow: head.facts.flow, generation });
-  return true;
 }

@@ -4,7 +4,7 @@ import type { LoadedExecution } from "../journal/journal.ts";
 import type { StoredRecord } from "../ports/records.ts";
 import type { EngineContext } from "./context.ts";
 import { load } from "./session.ts";
-import { restartExecution } from "./start.ts";
+import { restartExecution } from "./restart.ts";
 
 /** How often a token that answers is poked before the execution is restarted all the same. */
 const pokes = 2;

@@ -89,6 +89,32 @@ test("one that was killed while it ran goes on where it was", async () => {
   expect(counts.length).toBeLessThanOrEqual(6); // only what was in flight ran again
 });
 
+test.each(["counting", "delegating"])(
+  "the same program, started again, takes up what its killed run of %s left",
+  async (flow) => {
+    const file = join(root, "notes");
+    const first = run(flow, "e", file);
+    await first.says("started");
+    while ((await readFile(file, "utf8").catch(() => "")) === "") await pause(2);
+    await first.kill();
+    const second = run(flow, "e", file);
+    expect(await second.says("started")).toBe(second.pid);
+    expect(await second.says("result")).toEqual([7, 7, 7, 7, 7]);
+    const counts = (await readFile(file, "utf8")).trim().split("\n");
+    expect(counts.length).toBeLessThanOrEqual(6);
+  },
+);
+
+test("a child that a killed process left goes on with its parent", async () => {
+  const file = join(root, "notes");
+  const driver = run("delegating", "e", file);
+  await driver.says("started");
+  while ((await readFile(file, "utf8").catch(() => "")) === "") await pause(2);
+  await driver.kill();
+  const { status, output } = await client.executions.resume("e");
+  expect([status, output]).toEqual(["completed", [7, 7, 7, 7, 7]]);
+});
+
 test("an answer by a process that does not know the flow is kept for one that does", async () => {
   const driver = run("asking", "e");
   await driver.says("started");

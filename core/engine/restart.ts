@@ -1,0 +1,40 @@
+import { type Head, headDraft, isEnd, readHead } from "../journal/head.ts";
+import { readInbox } from "../journal/inbox.ts";
+import type { StoredRecord } from "../ports/records.ts";
+import type { EngineContext } from "./context.ts";
+import { load } from "./session.ts";
+
+/**
+ * Set going an execution whose orchestration is gone, under the next generation.
+ * Does nothing when somebody else did so first.
+ */
+export async function restartExecution(
+  context: EngineContext,
+  record: StoredRecord,
+): Promise<boolean> {
+  const { records, orchestrator, capabilities } = context.backend;
+  const head = readHead(record);
+  const generation = head.facts.generation + 1;
+  const dueAt = context.clock.now() + capabilities.graceMs;
+  const next: Head = { ...head, facts: { ...head.facts, generation }, dueAt };
+  const result = await records.put(headDraft(next, capabilities.dueShards), record.version);
+  if (!result.ok) return false;
+  await orchestrator.start({ executionId: head.facts.id, flow: head.facts.flow, generation });
+  return true;
+}
+
+/**
+ * Set going an execution that nobody drives any more, where the stack can tell at once.
+ * Elsewhere the sweep finds it.
+ */
+export async function takeUp(context: EngineContext, id: string): Promise<void> {
+  const { orchestrator } = context.backend;
+  if (orchestrator.isGone === undefined) return;
+  const { head: record, inbox, journal } = await load(context, id);
+  if (record === undefined) return;
+  const { facts, view } = readHead(record);
+  if (isEnd(view.status) || orchestrator.canDrive?.(facts.flow) === false) return;
+  const driver = readInbox(inbox).parked ?? journal.state.lastAdvance?.owner;
+  if (driver !== undefined && !(await orchestrator.isGone(driver))) return;
+  await restartExecution(context, record);
+}
