@@ -35,6 +35,7 @@ function shape(node: GraphNode): string {
     case "parent":
       return `[[${label}]]`;
     case "checkpoint":
+    case "reader":
       return `[${label}]`;
   }
 }

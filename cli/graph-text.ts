@@ -22,7 +22,7 @@ export function graphLines(say: Console, graph: ExecutionGraph): string[] {
 }
 
 function isOwn(node: GraphNode): boolean {
-  return node.kind !== "artifact" && node.kind !== "child" && node.kind !== "parent";
+  return isCall(node) || node.kind === "input" || node.kind === "result";
 }
 
 function nodeRows(say: Console, node: GraphNode, edges: readonly GraphEdge[]): string[][] {
@@ -32,7 +32,12 @@ function nodeRows(say: Console, node: GraphNode, edges: readonly GraphEdge[]): s
 
 function facts(say: Console, node: GraphNode): [kind: string, status: string] {
   if (isCall(node)) return [node.type ?? node.kind, stateOf(say, node)];
-  return [node.kind === "child" ? "child execution" : "", ""];
+  return [outsideText(node.kind), ""];
+}
+
+function outsideText(kind: Exclude<GraphNode["kind"], CallNode["kind"]>): string {
+  if (kind === "child") return "child execution";
+  return kind === "reader" ? "other execution" : "";
 }
 
 function isCall(node: GraphNode): node is CallNode {

@@ -78,12 +78,14 @@ test("executions and artifacts beside this one are shown where something comes o
         { kind: "parent", id: "e0", executionId: "e0" },
         { kind: "artifact", id: "e2/b:0/notes", executionId: "e2" },
         { kind: "child", id: "e1/a:0", executionId: "e1/a:0" },
+        { kind: "reader", id: "e3/c:0", executionId: "e3" },
       ],
       edges: [
         { from: "e0", to: "input", kind: "child" },
         { from: "e2/b:0/notes", to: "a:0", kind: "load" },
         { from: "input", to: "a:0", kind: "order" },
         { from: "a:0", to: "e1/a:0", kind: "child" },
+        { from: "a:0", to: "e3/c:0", kind: "load" },
       ],
     }),
   );
@@ -93,6 +95,7 @@ test("executions and artifacts beside this one are shown where something comes o
       "a:0     checkpoint  completed   load() of e2/b:0/notes",
       "                                after input",
       "e1/a:0  child execution         started by a:0",
+      "e3/c:0  other execution         load() of a:0",
     ].map((line) => expect.stringMatching(line.replaceAll(/ +/g, " +").replace(/[()]/g, "\\$&"))),
   );
 });

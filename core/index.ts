@@ -50,7 +50,13 @@ export { durableModel } from "./primitives/durable-model.ts";
 export { llm, type LlmOptions, type LlmSchemaOptions } from "./primitives/llm.ts";
 export type { ModelAlias, ModelPrice } from "./ports/model.ts";
 export type { Backend, Capabilities } from "./ports/backend.ts";
-export type { ArtifactListOptions, Artifacts } from "./client/artifacts.ts";
+export type { ArtifactHistoryOptions, KeptArtifact } from "./client/artifact-history.ts";
+export type {
+  ArtifactChoice,
+  ArtifactListOptions,
+  Artifacts,
+  ReadArtifact,
+} from "./client/artifacts.ts";
 export { KitaruClient, type ClientOptions } from "./client/client.ts";
 export type { Driver, Receipt } from "./client/driving.ts";
 export type {
@@ -72,6 +78,7 @@ export type {
   ExecutionGraph,
   GraphEdge,
   GraphNode,
+  GraphOptions,
   HandedValue,
   OutsideNode,
 } from "./client/graph.ts";

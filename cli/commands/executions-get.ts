@@ -8,6 +8,7 @@ import { waitLines } from "../waits.ts";
 
 interface GetOptions {
   readonly graph?: boolean;
+  readonly readers?: boolean;
   readonly output?: "text" | "json" | "mermaid";
   readonly stack?: string;
 }
@@ -19,6 +20,7 @@ export function addExecutionsGet(group: Command, say: () => Console): void {
     .description("one execution with its calls, waits, artifacts and usage")
     .argument("<id>", "execution id")
     .option("--graph", "show which call was given what, and by whom")
+    .option("--readers", "in the graph, also who has loaded from it; looks at every execution")
     .addOption(
       new Option("-o, --output <format>", "text, json, or mermaid for the graph")
         .choices(["text", "json", "mermaid"])
@@ -26,7 +28,7 @@ export function addExecutionsGet(group: Command, say: () => Console): void {
     )
     .addOption(stackOption())
     .action((id: string, options: GetOptions) =>
-      options.graph === true || options.output === "mermaid"
+      options.graph === true || options.readers === true || options.output === "mermaid"
         ? graph(say(), id, options)
         : get(say(), id, options),
     );
@@ -39,8 +41,9 @@ async function get(say: Console, id: string, { stack }: GetOptions): Promise<voi
   say.item(execution, executionLines(say, execution, waits));
 }
 
-async function graph(say: Console, id: string, { output, stack }: GetOptions): Promise<void> {
+async function graph(say: Console, id: string, options: GetOptions): Promise<void> {
+  const { output, readers, stack } = options;
   const { executions } = await openStack(stack);
-  const found = await executions.graph(id);
+  const found = await executions.graph(id, { readers: readers === true });
   say.item(found, output === "mermaid" ? graphMermaid(found) : graphLines(say, found));
 }

@@ -1,5 +1,7 @@
+import { Buffer } from "node:buffer";
+import { sha256Hex } from "../hash.ts";
 import type { Entry } from "../journal/entry.ts";
-import type { ValueRef } from "../journal/values.ts";
+import { type ValueRef, isBlobRef } from "../journal/values.ts";
 import type { ArtifactView } from "./execution.ts";
 import { sizeOf } from "./values.ts";
 
@@ -19,13 +21,14 @@ export function artifactsOf(executionId: string, entries: readonly Entry[]): Art
     } else standing.push(...namedValues(entry));
   }
   const counts = new Map<string, number>();
-  return standing.map(({ ref, at, callId, name, type }) => {
+  return standing.map(({ ref, at, callId, name, type, version }) => {
     const place = `${executionId}/${callId}/${name}`;
     const count = (counts.get(place) ?? 0) + 1;
     counts.set(place, count);
     const id = count === 1 ? place : `${place}~${count}`;
     const createdAt = new Date(at);
-    return { info: { id, executionId, callId, name, type, size: sizeOf(ref), createdAt }, ref };
+    const size = sizeOf(ref);
+    return { info: { id, executionId, callId, name, type, version, size, createdAt }, ref };
   });
 }
 
@@ -33,16 +36,18 @@ interface NamedValue {
   readonly callId: string;
   readonly name: string;
   readonly type: string;
+  readonly version: string;
   readonly at: number;
   readonly ref: ValueRef;
 }
 
 function namedValues(entry: Entry): NamedValue[] {
   switch (entry.t) {
-    case "artifact":
-      return [
-        { callId: entry.id, name: entry.name, type: entry.type, at: entry.at, ref: entry.out },
-      ];
+    case "artifact": {
+      const { id: callId, name, type, vh, at, out: ref } = entry;
+      const version = Buffer.from(vh, "base64url").toString("hex");
+      return [{ callId, name, type, version, at, ref }];
+    }
     case "llm":
     case "completed":
     case "failed":
@@ -58,5 +63,13 @@ function exchange(
 ): NamedValue[] {
   const ref = entry[type];
   if (ref === undefined) return [];
-  return [{ callId: entry.id, name: `${entry.name}_${type}`, type, at: entry.at, ref }];
+  const { id: callId, name, at } = entry;
+  return [{ callId, name: `${name}_${type}`, type, version: contentHash(ref), at, ref }];
+}
+
+/** Of what has no recorded digest. */
+function contentHash(ref: ValueRef): string {
+  if (isBlobRef(ref)) return ref.b;
+  if ("r" in ref) return sha256Hex(ref.r);
+  return sha256Hex("x" in ref ? Buffer.from(ref.x, "base64") : JSON.stringify(ref.v));
 }

@@ -136,6 +136,8 @@ export interface ArtifactView {
   readonly name: string;
   /** `prompt response context input output blob`. */
   readonly type: string;
+  /** Hash of the content: equal contents are one version, wherever and however often they are kept. */
+  readonly version: string;
   /** Bytes as stored. */
   readonly size: number;
   readonly createdAt: Date;

@@ -6,8 +6,9 @@ import { type FlowHandle, handleOf } from "../primitives/handle.ts";
 import { type Receipt, say, takeOver, untilRest } from "./driving.ts";
 import type { Execution, ExecutionSummary, LogLine, PendingWait } from "./execution.ts";
 import { type ExecutionView, type WaitView, viewExecution } from "./execution-view.ts";
-import type { ExecutionGraph } from "./graph.ts";
+import type { ExecutionGraph, GraphOptions } from "./graph.ts";
 import { graphOf } from "./lineage.ts";
+import { readersOf } from "./lineage-readers.ts";
 import { type ListOptions, listExecutions } from "./listing.ts";
 import { logLinesOf } from "./log-view.ts";
 import { type ReadExecution, readExecution } from "./reading.ts";
@@ -34,10 +35,14 @@ export class Executions {
   }
 
   /** Where its values came from and where they went, computed from its journal. */
-  async graph(id: string): Promise<ExecutionGraph> {
+  async graph(id: string, { readers = false }: GraphOptions = {}): Promise<ExecutionGraph> {
     const { context } = await this.#open();
     const execution = await readExecution(context, id);
-    return graphOf(context.values, execution, viewOf(context, execution).facts.calls);
+    const { calls } = viewOf(context, execution).facts;
+    const graph = await graphOf(context.values, execution, calls);
+    if (!readers) return graph;
+    const { nodes, edges } = await readersOf(context, id);
+    return { ...graph, nodes: [...graph.nodes, ...nodes], edges: [...graph.edges, ...edges] };
   }
 
   /** Executions, newest first; the status of those that have not ended is read from their journals. */

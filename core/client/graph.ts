@@ -15,6 +15,12 @@ export interface ExecutionGraph {
   readonly opaque: number;
 }
 
+/** What to draw in a graph. */
+export interface GraphOptions {
+  /** Also find what calls of other executions have loaded from this one; looks at every execution. @default false */
+  readonly readers?: boolean;
+}
+
 /** A node of an {@link ExecutionGraph}. */
 export type GraphNode = EndNode | CallNode | OutsideNode;
 
@@ -41,9 +47,9 @@ export interface CallNode {
 
 /** Something of another execution. */
 export interface OutsideNode {
-  /** `artifact`: read by `load()`. `child`, `parent`: executions. */
-  readonly kind: "artifact" | "child" | "parent";
-  /** `EXECUTION/CALL/NAME`, `EXECUTION/CALL` for the result of a call, or the id of the execution. */
+  /** `artifact`: read here by `load()`. `reader`: a call that read from here. `child`, `parent`: executions. */
+  readonly kind: "artifact" | "reader" | "child" | "parent";
+  /** `EXECUTION/CALL/NAME`, `EXECUTION/CALL` for a call or its result, or the id of the execution. */
   readonly id: string;
   readonly executionId: string;
 }

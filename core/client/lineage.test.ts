@@ -134,6 +134,31 @@ test("what load() read is followed across executions, once however often it was 
   expect(logs.map(({ message }) => message)).toContain("loaded notes of e1/write:0");
 });
 
+test("who has loaded from an execution is found among all executions of the stack", async () => {
+  const write = checkpoint("write", () => save("notes", "first"));
+  const writer = flow("writer", async () => write());
+  const read = checkpoint("read", (id: string) => load(id, "notes"));
+  const reader = flow("reader", async (id: string) => read(id));
+  const gate = wait("gate");
+  const resting = flow("resting", async (id: string) => {
+    await read(id);
+    await gate();
+  });
+  await stack.run(writer, undefined, { id: "e1" });
+  await stack.run(writer, undefined, { id: "e2" });
+  await stack.run(reader, "e1", { id: "e3" });
+  await stack.run(reader, "e2", { id: "e4" });
+  await stack.waiting(resting.run("e1", { id: "e5" }).id);
+  const { executions } = stack.client;
+  expect(lines(await executions.graph("e1"))).toHaveLength(2);
+  const graph = await executions.graph("e1", { readers: true });
+  expect(graph.nodes.filter(({ kind }) => kind === "reader")).toEqual([
+    { kind: "reader", id: "e3/read:0", executionId: "e3" },
+    { kind: "reader", id: "e5/read:0", executionId: "e5" },
+  ]);
+  expect(lines(graph).slice(-2)).toEqual(["write:0 load e3/read:0", "write:0 load e5/read:0"]);
+});
+
 test("what ran side by side is not put in order, what came after it is", async () => {
   const step = checkpoint("step", (x: number) => x);
   const last = checkpoint("last", () => "end");

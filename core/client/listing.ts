@@ -60,7 +60,8 @@ function checkStatuses(status: ListOptions["status"]): ReadonlySet<ExecutionStat
   return new Set(wanted);
 }
 
-function checkLimit(limit: number): void {
+/** Throw a usage error unless `limit` is a number of items one page may have. */
+export function checkLimit(limit: number): void {
   if (Number.isInteger(limit) && limit >= 1 && limit <= largestLimit) return;
   throw new KitaruUsageError(
     `limit must be a whole number from 1 to ${largestLimit}, not ${String(limit)}.`,
@@ -74,7 +75,8 @@ function checkCursor(cursor: string | undefined): void {
   );
 }
 
-async function flowNames(context: EngineContext): Promise<string[]> {
+/** Names of all flows that were ever started. */
+export async function flowNames(context: EngineContext): Promise<string[]> {
   const { records } = context.backend;
   const names: string[] = [];
   const pages = pagesOf((cursor) => records.list({ partition: flowsPartition, ...cursor }));
@@ -116,7 +118,8 @@ function newestOf(candidates: readonly Candidate[]): Candidate | undefined {
   return newest;
 }
 
-async function* headsOf(
+/** Heads of a flow, newest first, from before the sort key `before`; at most `limit` are read at once. */
+export async function* headsOf(
   context: EngineContext,
   flow: string,
   before: string | undefined,
@@ -145,7 +148,8 @@ async function* pagesOf(
   }
 }
 
-function sortOf({ createdAt, id }: HeadFacts): string {
+/** Sort key of an execution among those of its flow. */
+export function sortOf({ createdAt, id }: HeadFacts): string {
   return `${timeKey(createdAt)}/${id}`;
 }
 

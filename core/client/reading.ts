@@ -2,6 +2,7 @@ import { readEntries } from "../engine/artifacts.ts";
 import type { EngineContext } from "../engine/context.ts";
 import { load } from "../engine/session.ts";
 import { statusOf } from "../engine/status.ts";
+import { hasCode } from "../errors.ts";
 import type { Entry } from "../journal/entry.ts";
 import { type ExecutionStatus, type Head, readHead } from "../journal/head.ts";
 import { type Inbox, readInbox } from "../journal/inbox.ts";
@@ -30,4 +31,17 @@ export async function readExecution(context: EngineContext, id: string): Promise
     status,
     loaded,
   };
+}
+
+/** Read an execution; undefined when there is none. */
+export async function readIfThere(
+  context: EngineContext,
+  id: string,
+): Promise<ReadExecution | undefined> {
+  try {
+    return await readExecution(context, id);
+  } catch (error) {
+    if (hasCode(error, "not_found")) return undefined;
+    throw error;
+  }
 }

@@ -7,7 +7,7 @@ import {
   type StartedEntry,
   formatVersion,
 } from "../journal/entry.ts";
-import { type Head, type HeadView, readHead, updateHead } from "../journal/head.ts";
+import { type Head, type HeadView, listNames, readHead, updateHead } from "../journal/head.ts";
 import { type Inbox, type InboxItem, inboxDraft, readInbox } from "../journal/inbox.ts";
 import { storeError } from "../journal/stored-error.ts";
 import type { AdvanceParams, Directive, ParkParams } from "../ports/orchestrator.ts";
@@ -348,6 +348,7 @@ function viewOf(session: Session): HeadView {
   const ended = state.ended;
   const waits = [...state.pending()].filter((open) => open.t === "waiting").map((open) => open.id);
   const isOpen = ended === undefined;
+  const [saved, loaded] = [listNames(state.saved), listNames(state.loaded)];
   return {
     pos: state.position,
     epoch: Math.max(epoch, isOpen ? 0 : state.epoch),
@@ -357,6 +358,8 @@ function viewOf(session: Session): HeadView {
     ...(isOpen && waits.length > 0 ? { waits } : {}),
     ...(ended?.out === undefined ? {} : { out: ended.out }),
     ...(ended?.err === undefined ? {} : { err: ended.err }),
+    ...(saved === undefined ? {} : { saved }),
+    ...(loaded === undefined ? {} : { loaded }),
   };
 }
 

@@ -9,7 +9,7 @@ import type { EndStatus } from "./entry.ts";
 import { dueKey, readDocument, timeKey } from "./inbox.ts";
 import { executionPartition } from "./journal.ts";
 import type { StoredError } from "./stored-error.ts";
-import type { ValueRef } from "./values.ts";
+import { type ValueRef, utf8Length } from "./values.ts";
 
 /** Status of an execution. */
 export type ExecutionStatus = "queued" | "running" | "waiting" | EndStatus;
@@ -49,7 +49,14 @@ export interface HeadView {
   readonly waits?: readonly string[];
   readonly out?: ValueRef;
   readonly err?: StoredError;
+  /** Names of artifacts it may have. */
+  readonly saved?: Names;
+  /** Executions it has loaded from. */
+  readonly loaded?: Names;
 }
+
+/** Names, so that what has none of interest need not be read; `true` when there are too many to list. */
+export type Names = readonly string[] | true;
 
 /** Body of the head document. */
 export interface Head {
@@ -62,6 +69,22 @@ export interface Head {
 /** Key of the head of an execution. */
 export function headKey(executionId: string): RecordKey {
   return { partition: executionPartition(executionId), sort: "head" };
+}
+
+const mostNames = 100;
+const mostNameBytes = 4000;
+
+/** Names as a head view lists them; undefined when there are none. */
+export function listNames(names: ReadonlySet<string>): Names | undefined {
+  if (names.size === 0) return undefined;
+  const list = [...names];
+  const isLong = list.length > mostNames || utf8Length(list.join("")) > mostNameBytes;
+  return isLong ? true : list;
+}
+
+/** Whether `name` may be among the names of a head view. */
+export function mayHave(names: Names | undefined, name: string): boolean {
+  return names === true || names?.includes(name) === true;
 }
 
 /** Parse a head document. */

@@ -45,6 +45,10 @@ export class JournalState {
   readonly known: Map<string, KnownCall> = new Map();
   readonly items: Set<string> = new Set();
   readonly retries: RetriedEntry[] = [];
+  /** Names of artifacts ever saved, also of calls a retry has forgotten. */
+  readonly saved: Set<string> = new Set();
+  /** Executions something was ever loaded from. */
+  readonly loaded: Set<string> = new Set();
   /** Number of log entries the flow body has made. */
   flowLogs = 0;
   /** Number of entries folded. */
@@ -93,9 +97,13 @@ export class JournalState {
       case "log":
         if (entry.id === undefined) this.flowLogs++;
         break;
-      case "advance":
       case "artifact":
+        this.saved.add(entry.name);
+        break;
       case "loaded":
+        this.loaded.add(entry.from);
+        break;
+      case "advance":
         break;
     }
   }

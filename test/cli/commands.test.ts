@@ -155,6 +155,32 @@ test("a flow runs to a wait, is answered, and its execution can be looked at", a
   );
 });
 
+test("artifacts are listed and read across the executions of a flow", async () => {
+  const first = await waiting("review_flow", { topic: "Roofs." });
+  const second = await waiting("review_flow", { topic: "Walls." });
+  const flow = ["--flow", "review_flow", "--name", "topic"] as const;
+  const list = await run("artifacts", "list", ...flow);
+  expect(list.out).toMatch(
+    new RegExp(
+      `^ID +TYPE +SIZE +VERSION +KEPT\n${second}/draft:0/topic +output +8 B +[0-9a-f]{12} +now\n${first}/draft:0/topic .*\n$`,
+    ),
+  );
+  expect(list.err).toBe("");
+  const page = await run("artifacts", "list", ...flow, "--limit", "1");
+  const cursor = /There may be more: --cursor (\S+)\n$/.exec(page.err)?.[1] ?? "";
+  const { items } = (await json("artifacts", "list", ...flow, "--cursor", cursor)) as {
+    items: { id: string; version: string }[];
+  };
+  expect(items.map(({ id }) => id)).toEqual([`${first}/draft:0/topic`]);
+  expect((await run("artifacts", "get", ...flow)).out).toBe("Walls.\n");
+  const version = items[0]?.version ?? "";
+  expect(await json("artifacts", "get", ...flow, "--version", version.slice(0, 12))).toEqual({
+    command: "artifacts.get",
+    item: { id: `${first}/draft:0/topic`, version, value: "Roofs." },
+  });
+  expect((await run("artifacts", "get", first, "--name", "topic")).out).toBe("Roofs.\n");
+});
+
 test("several pending waits are named", async () => {
   const id = await waiting("two_waits");
   expect(await fails("executions", "input", id, "--value", "1")).toMatch(
@@ -346,8 +372,20 @@ test("an input that is malformed, missing, too large or given twice is explained
     [["executions", "list", "--cursor", "x"], /is not a cursor/],
     [["executions", "list", "--stack", "none"], /no stack named "none"/],
     [["artifacts", "list", "x"], /\[not_found\]/],
-    [["artifacts", "list"], /missing required argument/],
-    [["artifacts", "get"], /missing required argument/],
+    [["artifacts", "list"], /\[usage\] Name the execution/],
+    [["artifacts", "list", "x", "--flow", "f"], /\[usage\] --flow does not go with the id/],
+    [
+      ["artifacts", "list", "--flow", "f", "--call", "a:0"],
+      /\[usage\] --call does not go with --flow/,
+    ],
+    [["artifacts", "get"], /\[usage\] Name the artifact/],
+    [["artifacts", "get", "--flow", "f"], /\[usage\] Name the artifact/],
+    [
+      ["artifacts", "get", "x", "--name", "n", "--version", "0"],
+      /\[usage\] --version needs --flow/,
+    ],
+    [["artifacts", "get", "x", "--flow", "f"], /\[usage\] --flow does not go with an id/],
+    [["artifacts", "get", "--flow", "f", "--name", "n"], /\[not_found\] No execution of flow/],
     [["stack", "use", "none"], /no stack named "none"/],
     [["stack", "use", "toString"], /no stack named "toString"/],
     [["stack", "show", "none"], /no stack named "none"/],
