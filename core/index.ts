@@ -27,27 +27,31 @@ export { load, log, save, type ArtifactType } from "./primitives/artifact.ts";
 export {
   checkpoint,
   type Checkpoint,
+  type CheckpointCalls,
   type CheckpointOptions,
   type MapOptions,
   type RetryOptions,
 } from "./primitives/checkpoint.ts";
 export { now, random, uuid } from "./primitives/deterministic.ts";
-export { flow, type Flow, type FlowOptions } from "./primitives/flow.ts";
+export { flow, type Flow, type FlowCalls, type FlowOptions } from "./primitives/flow.ts";
 export type { FlowHandle, RunOptions } from "./primitives/handle.ts";
-export type { Override } from "./primitives/override.ts";
+export type { FlowReplayOptions } from "./primitives/replay.ts";
+export type { ReplayTarget } from "./primitives/replay-target.ts";
+export type { Override } from "./engine/replay/override.ts";
 export { checkpointContext } from "./primitives/scope.ts";
 export { sleep } from "./primitives/sleep.ts";
 export {
   wait,
   type AnswerOptions,
   type Wait,
+  type WaitCalls,
   type WaitCallOptions,
   type WaitOptions,
 } from "./primitives/wait.ts";
 export type { Duration } from "./duration.ts";
 export type { ExecutionStatus } from "./journal/head.ts";
 export { durableModel } from "./primitives/durable-model.ts";
-export { llm, type LlmOptions, type LlmSchemaOptions } from "./primitives/llm.ts";
+export { llm, type LlmCalls, type LlmOptions, type LlmSchemaOptions } from "./primitives/llm.ts";
 export type { ModelAlias, ModelPrice } from "./ports/model.ts";
 export type { Backend, Capabilities } from "./ports/backend.ts";
 export type { ArtifactHistoryOptions, KeptArtifact } from "./client/artifact-history.ts";
@@ -84,4 +88,11 @@ export type {
 } from "./client/graph.ts";
 export type { Executions, WaitChoice } from "./client/executions.ts";
 export type { ListOptions } from "./client/listing.ts";
+export type {
+  ReplayAllOptions,
+  ReplayFailure,
+  ReplayOptions,
+  ReplayResult,
+  ReplayResults,
+} from "./client/replaying.ts";
 export { StoredValue } from "./client/values.ts";

@@ -183,12 +183,12 @@ function lastAttempt(
 }
 
 function llmsOf({ llms, outcome }: CallEntries): LlmView[] {
-  const usage = outcome?.disp === "reused" ? "reused" : "incurred";
-  const inside = llms.map(({ llm, name, no, s, at }): LlmView => ({
+  const inside = llms.map(({ llm, name, no, disp, s, at }): LlmView => ({
     ...llm,
     name,
     attempt: no,
-    usage,
+    usage: disp === "reused" ? disp : "incurred",
+    ...(disp === "overridden" ? { overridden: true } : {}),
     startedAt: new Date(s),
     endedAt: new Date(at),
   }));
@@ -198,7 +198,7 @@ function llmsOf({ llms, outcome }: CallEntries): LlmView[] {
     ...llm,
     name,
     attempt: tries,
-    usage,
+    usage: outcome.disp === "reused" ? "reused" : "incurred",
     startedAt: new Date(s ?? at),
     endedAt: new Date(at),
   };

@@ -151,10 +151,14 @@ async function isDrivenElsewhere(
   return (await context.backend.orchestrator.isGone?.(token)) !== true;
 }
 
-/** Load the module of a flow; what keeps it from being loaded, if anything. */
-async function loadFlow(context: EngineContext, facts: Head["facts"]): Promise<Error | undefined> {
+/** Load the module of a flow, unless its flow is defined; what keeps it from being loaded, if anything. */
+export async function loadFlow(
+  context: EngineContext,
+  facts: Pick<Head["facts"], "flow" | "source" | "id">,
+): Promise<Error | undefined> {
   const { flow, source, id } = facts;
   const isDefined = (): boolean => context.registry.flow(flow) !== undefined;
+  if (isDefined()) return undefined;
   if (source === undefined)
     return new KitaruStateError(
       `The module of flow "${flow}" of execution ${id} is not known. Import it in this program first, or name it under \`flows\` in kitaru.config.ts and run \`kitaru dev\`.`,

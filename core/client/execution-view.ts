@@ -1,4 +1,4 @@
-import type { Entry, WaitingEntry } from "../journal/entry.ts";
+import type { Entry, ReplayPlan, WaitingEntry } from "../journal/entry.ts";
 import type { ExecutionStatus, HeadFacts } from "../journal/head.ts";
 import type { Inbox } from "../journal/inbox.ts";
 import { JournalState } from "../journal/state.ts";
@@ -6,6 +6,7 @@ import type { ValueRef } from "../journal/values.ts";
 import { type Usage, type UsageEntry, sumUsage } from "../models/usage.ts";
 import { artifactsOf } from "./artifact-view.ts";
 import { callsOf, errorInfo } from "./call-view.ts";
+import { replayView } from "./replay-view.ts";
 import type { Execution, PendingWait } from "./execution.ts";
 
 /** An execution whose values are still where they are stored. */
@@ -27,6 +28,8 @@ interface ExecutionViewParams {
   readonly entries: readonly Entry[];
   readonly inbox: Inbox;
   readonly status: ExecutionStatus;
+  /** Of a replay. */
+  readonly plan?: ReplayPlan | undefined;
   /** Epoch milliseconds. */
   readonly now: number;
   /** Label of a checkpoint, if this program defines it. */
@@ -35,11 +38,12 @@ interface ExecutionViewParams {
 
 /** What a journal says of its execution. Pure: reads no value and no clock. */
 export function viewExecution(params: ExecutionViewParams): ExecutionView {
-  const { facts, entries, inbox, status, now, typeOf } = params;
+  const { facts, entries, inbox, status, plan, now, typeOf } = params;
   const state = new JournalState();
   for (const entry of entries) state.add(entry);
   const { started, ended } = state;
   const artifacts = artifactsOf(facts.id, entries).map(({ info }) => info);
+  const calls = callsOf({ entries, artifacts, now, typeOf });
   return {
     input: facts.input,
     ...(ended?.out === undefined ? {} : { output: ended.out }),
@@ -54,10 +58,12 @@ export function viewExecution(params: ExecutionViewParams): ExecutionView {
       createdAt: new Date(facts.createdAt),
       ...(started === undefined ? {} : { startedAt: new Date(started.at) }),
       ...(ended === undefined ? {} : { endedAt: new Date(ended.at) }),
-      calls: callsOf({ entries, artifacts, now, typeOf }),
+      calls,
       artifacts,
       usage: usageOf(entries),
       ...(facts.parent === undefined ? {} : { parent: facts.parent }),
+      ...(facts.replayOf === undefined ? {} : { replayOf: facts.replayOf.id }),
+      ...(plan === undefined ? {} : replayView(plan, calls, ended !== undefined)),
     },
   };
 }
@@ -90,16 +96,11 @@ function waitView({ id, name, question, schema, gate, at, due, meta }: WaitingEn
 
 /** Also of calls a retry forgot: what they used was paid for. */
 function usageOf(entries: readonly Entry[]): Usage {
-  const reused = new Set(
-    entries.flatMap((entry) =>
-      entry.t === "completed" && entry.disp === "reused" ? [entry.id] : [],
-    ),
-  );
   return sumUsage(
     entries.flatMap((entry): UsageEntry[] => {
-      const record = entry.t === "llm" || entry.t === "completed" ? entry.llm : undefined;
-      if (record === undefined || !("id" in entry)) return [];
-      return [{ record, kind: reused.has(entry.id) ? "reused" : "incurred" }];
+      if (entry.t !== "llm" && entry.t !== "completed") return [];
+      const { llm: record, disp } = entry;
+      return record === undefined ? [] : [{ record, kind: disp === "reused" ? disp : "incurred" }];
     }),
   );
 }

@@ -29,8 +29,28 @@ export interface Execution {
   readonly replayOf?: string;
   /** The execution and the call that started this one. */
   readonly parent?: ParentView;
-  /** Overrides of a replay that no call asked for. */
+  /** What the replay was to do otherwise, without the values that were put in. */
+  readonly replay?: ReplayView;
+  /** Targets of overrides that no call of the ended replay asked for. */
   readonly unusedOverrides?: readonly string[];
+}
+
+/** What a replay was to do otherwise, and which of its calls that applied to. */
+export interface ReplayView {
+  /** The call from which everything was executed. */
+  readonly from?: string;
+  readonly overrides: readonly OverrideView[];
+  /** Calls whose recorded outcomes were reused whatever their input. */
+  readonly skip: readonly string[];
+}
+
+/** One override, without its value. */
+export interface OverrideView {
+  /** Call id, or `kind.name` for all calls of a name. */
+  readonly target: string;
+  readonly field: "output" | "input" | "model" | "code";
+  /** Ids of the calls it applied to so far; for a model call inside a checkpoint, that of the checkpoint. */
+  readonly calls: readonly string[];
 }
 
 /** What a list tells of an execution. */
@@ -46,6 +66,7 @@ export type ExecutionSummary = Pick<
   | "startedAt"
   | "endedAt"
   | "parent"
+  | "replayOf"
 > & {
   /** Call ids of the waits nobody has answered. */
   readonly pendingWaits: readonly string[];
@@ -123,6 +144,8 @@ export interface LlmView extends LlmRecord {
   readonly attempt: number;
   /** Paid in this execution, or taken over from a recorded outcome. */
   readonly usage: "incurred" | "reused";
+  /** The answer was put in by an override; no model was asked. */
+  readonly overridden?: true;
   readonly startedAt: Date;
   readonly endedAt: Date;
 }

@@ -12,6 +12,14 @@ import { readersOf } from "./lineage-readers.ts";
 import { type ListOptions, listExecutions } from "./listing.ts";
 import { logLinesOf } from "./log-view.ts";
 import { type ReadExecution, readExecution } from "./reading.ts";
+import {
+  type ReplayAllOptions,
+  type ReplayOptions,
+  type ReplayResult,
+  type ReplayResults,
+  replayAll,
+  replayOne,
+} from "./replaying.ts";
 import { StoredValue, present } from "./values.ts";
 
 /** Which wait is meant. */
@@ -116,6 +124,23 @@ export class Executions {
     return this.get(id);
   }
 
+  /**
+   * Make a new execution of an earlier one that is not running, with what is overridden: what does not depend on that
+   * is taken over, the rest runs. Throws a usage or a state error that says what does not fit; with several ids such
+   * errors are collected.
+   */
+  async replay(id: string, options?: ReplayOptions): Promise<ReplayResult>;
+  async replay(ids: readonly string[], options?: ReplayAllOptions): Promise<ReplayResults>;
+  async replay(
+    ids: string | readonly string[],
+    options: ReplayAllOptions = {},
+  ): Promise<ReplayResult | ReplayResults> {
+    const runtime = await this.#open();
+    return typeof ids === "string"
+      ? replayOne(runtime, ids, options)
+      : replayAll(runtime, ids, options);
+  }
+
   /** Hold an execution, to await its result. */
   async handle<T = unknown>(id: string): Promise<FlowHandle<T>> {
     return handleOf<T>(id, await this.#open());
@@ -142,12 +167,13 @@ export class Executions {
 }
 
 function viewOf(context: EngineContext, execution: ReadExecution): ExecutionView {
-  const { head, entries, inbox, status } = execution;
+  const { head, entries, inbox, status, plan } = execution;
   return viewExecution({
     facts: head.facts,
     entries,
     inbox,
     status,
+    plan,
     now: context.clock.now(),
     typeOf: (name) => context.registry.checkpoint(name)?.type,
   });

@@ -184,7 +184,7 @@ interface Progress {
 }
 
 function summary(facts: HeadFacts, progress: Progress): ExecutionSummary {
-  const { id, flow, version, stack, createdAt, parent } = facts;
+  const { id, flow, version, stack, createdAt, parent, replayOf } = facts;
   const { status, startedAt, endedAt, err, pendingWaits } = progress;
   return {
     id,
@@ -198,6 +198,7 @@ function summary(facts: HeadFacts, progress: Progress): ExecutionSummary {
     ...(err === undefined ? {} : { error: errorInfo(err) }),
     pendingWaits,
     ...(parent === undefined ? {} : { parent }),
+    ...(replayOf === undefined ? {} : { replayOf: replayOf.id }),
     cursor: sortOf(facts),
   };
 }

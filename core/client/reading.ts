@@ -1,9 +1,10 @@
 import { readEntries } from "../engine/artifacts.ts";
 import type { EngineContext } from "../engine/context.ts";
+import { readPlan } from "../engine/replay/plan.ts";
 import { load } from "../engine/session.ts";
 import { statusOf } from "../engine/status.ts";
 import { hasCode } from "../errors.ts";
-import type { Entry } from "../journal/entry.ts";
+import type { Entry, ReplayPlan } from "../journal/entry.ts";
 import { type ExecutionStatus, type Head, readHead } from "../journal/head.ts";
 import { type Inbox, readInbox } from "../journal/inbox.ts";
 import type { LoadedExecution } from "../journal/journal.ts";
@@ -15,6 +16,8 @@ export interface ReadExecution {
   readonly entries: readonly Entry[];
   readonly status: ExecutionStatus;
   readonly loaded: LoadedExecution;
+  /** What a replay was to do otherwise. */
+  readonly plan: ReplayPlan | undefined;
 }
 
 /** Read an execution. Throws a state error (`not_found`) when there is none. */
@@ -23,8 +26,11 @@ export async function readExecution(context: EngineContext, id: string): Promise
   const status = statusOf(loaded, id, context.clock.now());
   if (loaded.head === undefined) throw new TypeError("statusOf has checked it");
   const entries = await readEntries(context, id);
+  const head = readHead(loaded.head);
+  const { replayOf } = head.facts;
   return {
-    head: readHead(loaded.head),
+    head,
+    plan: replayOf && (await readPlan(context.values, replayOf)),
     inbox: readInbox(loaded.inbox),
     // what was appended in between belongs to a later position than the status
     entries: entries.slice(0, loaded.journal.state.position),

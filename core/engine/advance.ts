@@ -15,6 +15,7 @@ import { adopt } from "./adopt.ts";
 import { cancelChildren } from "./children.ts";
 import { type EngineContext, makeNonce, observe } from "./context.ts";
 import { FlowRun, type RunResult } from "./flow-run.ts";
+import { openReplay } from "./replay/replay.ts";
 import { isParentsCancel } from "./retry-execution.ts";
 import { Session, load, takeFresh } from "./session.ts";
 import { signal } from "./signal.ts";
@@ -162,6 +163,7 @@ function beginning(session: Session, now: number): StartedEntry[] {
       seed: facts.seed,
       input: facts.input,
       h: facts.h,
+      ...(facts.replayOf === undefined ? {} : { replayOf: facts.replayOf }),
       at: now,
     },
   ];
@@ -207,6 +209,8 @@ async function makeRun(
       ? undefined
       : facts.timeoutAt + (lastRetry === undefined ? 0 : lastRetry.at - facts.createdAt);
   const previousCrashed = session.epoch > 1 && view.epoch < session.epoch - 1;
+  const { replayOf } = started;
+  const replay = replayOf && (await openReplay(context, replayOf, state));
   return new FlowRun(
     {
       session,
@@ -217,6 +221,8 @@ async function makeRun(
       owner: params.owner,
       until,
       checkChildren: previousCrashed || adopted.length === 0 || isReopening(adopted),
+      isReplay: facts.isReplay === true,
+      ...(replay === undefined ? {} : { replay }),
       ...(timeoutAt === undefined ? {} : { timeoutAt }),
       ...(params.deadline === undefined ? {} : { deadline: params.deadline }),
       ...(params.signal === undefined ? {} : { signal: params.signal }),

@@ -4,6 +4,7 @@ import type { LlmEntry } from "../journal/entry.ts";
 import type { LlmCall, LlmOutcome } from "../ports/model.ts";
 import type { ArtifactSource, FoundArtifact } from "./artifacts.ts";
 import type { EngineContext } from "./context.ts";
+import type { ReplayedLlms } from "./replay/llms.ts";
 import { type CheckpointFacts, type CheckpointScope, runInScope } from "./scope.ts";
 
 /** How one attempt ended. */
@@ -25,6 +26,8 @@ export interface LlmRecording {
 export interface AttemptSink {
   /** Llm outcomes of earlier attempts that may stand in for a new request, oldest first. */
   readonly reusable: readonly LlmEntry[];
+  /** What a replay puts in place of the model calls. */
+  readonly replayed?: ReplayedLlms | undefined;
   /** Number of llm outcomes already recorded for the call; new ones are numbered from here. */
   readonly recordedLlms: number;
   /** Resolves once the outcome is durable. */
@@ -39,6 +42,8 @@ interface AttemptParams {
   readonly callId: string;
   /** Counts from 1. */
   readonly number: number;
+  /** Whether the execution is a replay, or a child flow of one. */
+  readonly isReplay: boolean;
   readonly sink: AttemptSink;
 }
 
@@ -55,6 +60,8 @@ export class Attempt implements CheckpointScope {
   readonly artifacts: SavedArtifact[] = [];
   readonly logs: Readonly<Record<string, unknown>>[] = [];
   readonly loads: ArtifactSource[] = [];
+  /** Model answers a replay took over or was given, not yet stored. */
+  readonly takenLlms: LlmEntry[] = [];
   readonly #params: AttemptParams;
   #llms = 0;
   #reusable: LlmEntry[] | undefined;
@@ -72,7 +79,7 @@ export class Attempt implements CheckpointScope {
   }
 
   get facts(): CheckpointFacts {
-    const { executionId, callId, number } = this.#params;
+    const { executionId, callId, number, isReplay } = this.#params;
     const idempotencyKey = `${executionId}/${callId}`;
     return {
       executionId,
@@ -80,7 +87,7 @@ export class Attempt implements CheckpointScope {
       attempt: number,
       idempotencyKey,
       signal: this.#signal(),
-      isReplay: false,
+      isReplay,
     };
   }
 
@@ -108,12 +115,13 @@ export class Attempt implements CheckpointScope {
     );
   }
 
-  async llm(call: LlmCall): Promise<unknown> {
+  async llm(asked: LlmCall): Promise<unknown> {
     this.#checkOpen("llm()");
     const { context, sink } = this.#params;
+    const call = sink.replayed?.given(asked) ?? asked;
     const hash = digest(call.identity);
-    const reused = this.#takeReusable(call.name, hash);
-    if (reused !== undefined) return context.values.get(reused.out);
+    const taken = this.#takeReusable(call.name, hash) ?? this.#takeOver(call.name, hash);
+    if (taken !== undefined) return context.values.get(taken.out);
     const index = sink.recordedLlms + this.#llms++;
     const startedAt = context.clock.now();
     const outcome = await runLlm(context, call, this.#signal());
@@ -145,6 +153,17 @@ export class Attempt implements CheckpointScope {
       if (this.#aborted !== undefined) this.#controller.abort(this.#aborted.reason);
     }
     return this.#controller.signal;
+  }
+
+  /** The answer a replay takes over from its source, or is given. */
+  #takeOver(name: string, hash: string): LlmEntry | undefined {
+    const { sink, callId, number, context } = this.#params;
+    const answer = sink.replayed?.answer(name, hash, context.clock.now());
+    if (answer === undefined) return undefined;
+    const index = sink.recordedLlms + this.#llms++;
+    const entry: LlmEntry = { ...answer, id: callId, no: number, i: index };
+    this.takenLlms.push(entry);
+    return entry;
   }
 
   /** A recorded answer to the same request; each serves once. */

@@ -12,8 +12,20 @@ export interface Call extends CallFields {
   settled: boolean;
   /** Epoch milliseconds when something happens to this open call by itself. */
   due?: number;
+  /** In a replay, how this executing call hangs together with the source. */
+  replayed?: ReplayedCall;
   /** Stops the running attempt, or the wait for its next one. */
   abort?: (reason: unknown) => void;
+}
+
+/** An executing call of a replay. */
+export interface ReplayedCall {
+  /** It is the call to start from, or comes after it: nothing is taken over, from wherever. */
+  readonly isFrom: boolean;
+  /** What it is about has changed, or something before it: it may not take over any answer of a person. */
+  readonly asks: boolean;
+  /** Call of the source whose model answers, or whose child execution, may be taken over. */
+  readonly base?: string;
 }
 
 /** The default name of a call of this kind. */

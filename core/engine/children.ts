@@ -1,12 +1,14 @@
 import { KitaruStateError } from "../errors.ts";
-import type { EndStatus, ScheduledEntry } from "../journal/entry.ts";
+import type { EndStatus, ReplayPlan, ScheduledEntry } from "../journal/entry.ts";
 import { type Head, headKey, isEnd, readHead } from "../journal/head.ts";
 import type { ChildItem } from "../journal/inbox.ts";
+import type { EngineContext } from "./context.ts";
 import { parentCancel, parentRetry } from "./retry-execution.ts";
 import { takeUp } from "./restart.ts";
-import type { Session } from "./session.ts";
 import { signal } from "./signal.ts";
-import { startExecution } from "./start.ts";
+import { pinned } from "./replay/plan.ts";
+import { type Session, load } from "./session.ts";
+import { type StartExecution, startExecution } from "./start.ts";
 import { isReopened } from "./status.ts";
 
 /** Id of the execution a child call runs as. */
@@ -51,6 +53,7 @@ async function startChild(
   const [input] = open.in;
   if (flow === undefined || input === undefined) return undefined;
   const parent = readHead(session.head).facts;
+  const replay = await replayOfChild(context, open);
   return startExecution(context, {
     id,
     flow,
@@ -59,7 +62,22 @@ async function startChild(
     stack: parent.stack,
     parent: { id: executionId, call: open.id },
     ...(parent.source === undefined ? {} : { source: parent.source }),
+    ...(replay === undefined ? {} : { replay }),
+    ...(parent.isReplay === true ? { isReplay: true } : {}),
   });
+}
+
+/** In a replay, a child flow that runs again replays the one before it. */
+async function replayOfChild(
+  context: EngineContext,
+  { src, asks }: ScheduledEntry,
+): Promise<StartExecution["replay"]> {
+  if (src === undefined) return undefined;
+  const { journal } = await load(context, src);
+  const { started, position } = journal.state;
+  if (started === undefined) return undefined; // it never came to run
+  const plan = asks === true ? await context.values.put({ asks } satisfies ReplayPlan) : undefined;
+  return pinned(src, started, position, plan);
 }
 
 /** Retry a child along with its parent, once for each retry of that; whether it goes on. */

@@ -5,7 +5,13 @@ import {
   isKitaruError,
 } from "../errors.ts";
 import { digest } from "../hash.ts";
-import type { AttemptEntry, EndedEntry, Entry, StartedEntry } from "../journal/entry.ts";
+import type {
+  AttemptEntry,
+  EndedEntry,
+  Entry,
+  OutcomeEntry,
+  StartedEntry,
+} from "../journal/entry.ts";
 import type { InboxItem } from "../journal/inbox.ts";
 import { reviveError, storeError } from "../journal/stored-error.ts";
 import type { JournalState } from "../journal/state.ts";
@@ -22,6 +28,7 @@ import type { FlowDefinition } from "./definitions.ts";
 import { type Divergence, divergenceError } from "./divergence.ts";
 import { PositionHeap } from "./position-heap.ts";
 import { seededRandom } from "./prng.ts";
+import type { Replay } from "./replay/replay.ts";
 import { voidedBy } from "./retry-execution.ts";
 import { type CallSpec, type FlowScope, runInScope } from "./scope.ts";
 import type { Session } from "./session.ts";
@@ -54,6 +61,10 @@ interface FlowRunParams {
   readonly until: number;
   /** Whether open child flows must be looked at: a notice may have been lost. */
   readonly checkChildren: boolean;
+  /** What a replay takes over from its source. */
+  readonly replay?: Replay;
+  /** Whether this is a replay, or a child flow of one. */
+  readonly isReplay: boolean;
 }
 
 type Finish =
@@ -72,6 +83,8 @@ const pollMs = 3000;
 const shortWaitMs = 1000;
 /** Share of the time to the deadline, and its bound, in which nothing new is started. */
 const yieldShare = 0.1;
+/** Entries of delivered outcomes of a replay that are written at the latest together. */
+const mostDelivered = 256;
 const yieldMarginMs = 2000;
 
 /**
@@ -99,6 +112,11 @@ export class FlowRun implements FlowScope {
   readonly #causes = new Map<unknown, { readonly id: string; readonly asks: number }>();
   #fresh: Call[] = [];
   #pending: Entry[];
+  /**
+   * So many of the pending entries come first: the claim, then outcomes a replay took over, which are delivered before
+   * they are durable since a re-run takes over the same. What is delivered only later follows them in the journal too.
+   */
+  #delivered: number;
   /** Whether the claim of this advance is durable. */
   #isClaimed: boolean;
   #acks: (() => void)[] = [];
@@ -128,10 +146,11 @@ export class FlowRun implements FlowScope {
     const { state, context } = this.session;
     const { started } = params;
     this.#unasked = new Set(state.known.keys());
-    this.#now = started.at;
+    this.#now = started.replayOf?.at ?? started.at;
     this.#random = seededRandom(started.seed);
     this.#recordedLogs = recordedLogs;
     this.#pending = [...params.pending];
+    this.#delivered = params.pending.length;
     this.#isClaimed = params.pending.length === 0;
     this.#until = params.until;
     const now = context.clock.now();
@@ -151,11 +170,12 @@ export class FlowRun implements FlowScope {
 
   // ---- what the flow body calls
 
-  ask(spec: CallSpec): Promise<unknown> {
+  ask(asked: CallSpec): Promise<unknown> {
     if (this.#closed) return never();
-    const name = nameOf(spec);
+    const name = nameOf(asked);
     const count = this.#counters.get(name) ?? 0;
     const id = `${name}:${count}`;
+    const spec = this.params.replay?.given(asked, id, name) ?? asked;
     const inputs = inputsOf(spec);
     const recorded = this.state.outcomes.get(id);
     let made: Pick<Call, "h" | "inputs">;
@@ -288,12 +308,19 @@ export class FlowRun implements FlowScope {
       await this.#deliver(position);
       return undefined;
     }
+    const isFull = this.#delivered >= mostDelivered;
+    const replayed = isFull ? undefined : this.params.replay?.next();
+    if (replayed !== undefined) {
+      await this.#takeOver(replayed);
+      return undefined;
+    }
     const now = this.session.context.clock.now();
     if (this.#poked || now >= this.#tendAt || this.params.signal?.aborted === true) {
       const stopped = await this.#tend(now);
       if (stopped !== undefined) return stopped;
     }
-    const canFlush = this.#isClaimed || this.#fresh.length === 0 || now >= this.#yieldAt;
+    const hasNews = this.#isClaimed && this.#pending.length > this.#delivered;
+    const canFlush = hasNews || isFull || this.#fresh.length === 0 || now >= this.#yieldAt;
     if (this.#pending.length > 0 && canFlush) return this.#flush();
     if (this.#fresh.length > 0 && (now < this.#yieldAt || this.running.size > 0)) {
       if (now < this.#yieldAt) return this.#startFresh(now);
@@ -335,7 +362,8 @@ export class FlowRun implements FlowScope {
         this.#divergence ??= { kind: "changed", call, known };
       this.#unasked.delete(call.id);
     }
-    if (!this.#enqueue(call.id)) this.#fresh.push(call);
+    const isTakenOver = this.params.replay?.take(call) === true;
+    if (!this.#enqueue(call.id) && !isTakenOver) this.#fresh.push(call);
   }
 
   /** Line up the recorded outcome of an asked call for delivery. */
@@ -353,6 +381,21 @@ export class FlowRun implements FlowScope {
     const call = this.#calls.get(id);
     const entry = this.state.outcomes.get(id)?.entry;
     if (call === undefined || entry === undefined || call.settled) return;
+    await this.#hand(call, entry);
+  }
+
+  /** Deliver an outcome of the source; it becomes durable together with what follows. */
+  async #takeOver(call: Call): Promise<void> {
+    const taken = await this.params.replay?.entriesOf(call, this.#now);
+    if (taken === undefined) return;
+    const entries = [...taken.attached, taken.entry];
+    this.#pending.splice(this.#delivered, 0, ...entries);
+    this.#delivered += entries.length;
+    await this.#hand(call, taken.entry);
+  }
+
+  async #hand(call: Call, entry: OutcomeEntry): Promise<void> {
+    const { id } = call;
     this.#settle(call);
     this.#now = Math.max(this.#now, entry.at);
     if (entry.t === "completed") {
@@ -397,6 +440,7 @@ export class FlowRun implements FlowScope {
     const entries = this.#pending;
     const acks = this.#acks;
     this.#pending = [];
+    this.#delivered = 0;
     this.#acks = [];
     const cancelledBefore = this.state.cancelling !== undefined;
     const opened = entries.filter((entry) => entry.t === "scheduled");
@@ -575,6 +619,7 @@ export class FlowRun implements FlowScope {
       this.#poked ||
       this.#pending.length > 0 ||
       this.#deliverable.peek() !== undefined ||
+      this.params.replay?.hasNext === true ||
       this.#finish !== undefined ||
       this.#failure !== undefined ||
       this.#divergence !== undefined
@@ -621,15 +666,18 @@ export class FlowRun implements FlowScope {
 
   async #diverged(found: Divergence): Promise<RunResult> {
     const error = await divergenceError(found, this.state, this.session.context.values);
-    const claim = this.#isClaimed ? [] : this.params.pending;
-    return this.#append([...claim, this.#endedEntry({ status: "failed", err: storeError(error) })]);
+    const delivered = this.#pending.slice(0, this.#delivered);
+    const ended = this.#endedEntry({ status: "failed", err: storeError(error) });
+    return this.#append([...delivered, ended]);
   }
 
   async #end(finish: Finish): Promise<RunResult> {
     if (this.#unasked.size > 0 && this.#cancelError === undefined)
       return this.#diverged({ kind: "unasked", ids: [...this.#unasked], fresh: [] });
     const ended = await this.#outcomeOf(finish);
-    const kept = this.#pending.filter((entry) => keptAtEnd.has(entry.t));
+    const kept = this.#pending.filter(
+      (entry, index) => index < this.#delivered || keptAtEnd.has(entry.t),
+    );
     const again = this.#automaticRetry(ended);
     if (again === undefined) await cancelChildren(this.session); // also those the flow was told are cancelled
     return this.#append(again === undefined ? [...kept, ended] : [...kept, again]);
@@ -692,7 +740,11 @@ export class FlowRun implements FlowScope {
     if (ended.status !== "failed" || ended.cause === undefined) return undefined;
     const used = this.state.retries.filter((entry) => entry.auto === true).length;
     if (used >= this.params.flow.retries) return undefined;
-    return { t: "retried", voids: voidedBy(this.state, ended), auto: true, at: ended.at };
+    const unwritten = this.#pending
+      .slice(0, this.#delivered)
+      .flatMap((entry) => ("id" in entry && this.#calls.get(entry.id ?? "")) || []);
+    const voids = voidedBy(this.state, ended, unwritten);
+    return { t: "retried", voids: [...new Set(voids)], auto: true, at: ended.at };
   }
 
   #cancelledError(): Error {

@@ -1,5 +1,6 @@
 import type { LlmEntry } from "../journal/entry.ts";
 import type { JournalState } from "../journal/state.ts";
+import type { StoredError } from "../journal/stored-error.ts";
 
 /**
  * Llm outcomes a new attempt of `callId` may use instead of asking again: all of them after a crash or a
@@ -9,11 +10,20 @@ export function reusableLlms(state: JournalState, callId: string): readonly LlmE
   const llms = state.llms.get(callId);
   if (llms === undefined) return none;
   const thrown = (state.attempts.get(callId) ?? [])
-    .filter((attempt) => attempt.err !== undefined && !keepsAll.has(attempt.err.code ?? ""))
+    .filter((attempt) => attempt.err !== undefined && !isOutside(attempt.err))
     .map((attempt) => attempt.no);
   const suspects = new Set(thrown.map((no) => llms.findLast((entry) => entry.no === no)));
   return llms.filter((entry) => !suspects.has(entry));
 }
 
-const none: readonly LlmEntry[] = [];
-const keepsAll = new Set(["timeout", "crashed", "cancelled"]);
+/** Number of the next model answer of a call; some numbers may be missing. */
+export function nextLlm(llms: readonly Pick<LlmEntry, "i">[] | undefined): number {
+  return (llms ?? none).reduce((next, { i }) => Math.max(next, i + 1), 0);
+}
+
+/** Whether a failure came from outside the attempt, and so is not about what a model answered. */
+export function isOutside({ code }: StoredError): boolean {
+  return code === "timeout" || code === "crashed" || code === "cancelled";
+}
+
+const none: readonly never[] = [];

@@ -1,5 +1,5 @@
 import type { EndedEntry } from "../journal/entry.ts";
-import type { JournalState } from "../journal/state.ts";
+import type { JournalState, KnownCall } from "../journal/state.ts";
 
 /** Codes of failures that are not the flow's own and leave every outcome standing. */
 const withoutCause = new Set(["divergence", "stalled", "timeout"]);
@@ -11,10 +11,15 @@ export function isRetryable(ended: EndedEntry): boolean {
 
 /**
  * Ids of the calls a retry forgets: the one that failed, and all that were first asked after its failure, or the
- * timeout or cancel that ended the flow, was delivered.
+ * timeout or cancel that ended the flow, was delivered. `unwritten`: calls whose outcomes go into the journal with it.
  */
-export function voidedBy(state: JournalState, { cause, asks }: EndedEntry): string[] {
-  const later = [...state.known.values()].filter((call) => asks !== undefined && call.ask >= asks);
+export function voidedBy(
+  state: JournalState,
+  { cause, asks }: EndedEntry,
+  unwritten: readonly KnownCall[] = [],
+): string[] {
+  const known = [...state.known.values(), ...unwritten];
+  const later = known.filter((call) => asks !== undefined && call.ask >= asks);
   const ids = later.map((call) => call.id).filter((id) => id !== cause);
   return cause === undefined ? ids : [cause, ...ids];
 }

@@ -4,6 +4,7 @@ import { type Head, type HeadFacts, headDraft, headKey, isEnd, readHead } from "
 import { validate } from "../schema.ts";
 import { type EngineContext, makeNonce } from "./context.ts";
 import type { FlowDefinition } from "./definitions.ts";
+import type { Inherited } from "./replay/plan.ts";
 import { takeUp } from "./restart.ts";
 
 /** What a start needs to know. */
@@ -16,6 +17,12 @@ export interface StartExecution {
   readonly stack: string;
   readonly parent?: { readonly id: string; readonly call: string };
   readonly source?: string;
+  /** What it replays, and the seed it inherits from that. */
+  readonly replay?: Inherited;
+  /** Whether it is a replay, or a child flow of one. */
+  readonly isReplay?: boolean;
+  /** The input has been checked against the schema, whose output it is. */
+  readonly isChecked?: boolean;
 }
 
 const idPattern = /^[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,199}$/;
@@ -67,7 +74,7 @@ async function noteFlow(context: EngineContext, flow: string): Promise<void> {
 
 async function checkedInput(start: StartExecution): Promise<unknown> {
   const { flow, input } = start;
-  if (flow.input === undefined) return input;
+  if (flow.input === undefined || start.isChecked === true) return input;
   const checked = await validate(flow.input, input);
   if (checked.ok) return checked.value;
   throw new KitaruUsageError(
@@ -81,7 +88,7 @@ async function newHead(
   input: unknown,
 ): Promise<Head> {
   const now = context.clock.now();
-  const { flow, parent, source } = start;
+  const { flow, parent, source, replay, isReplay } = start;
   const nonce = makeNonce(context);
   const facts: HeadFacts = {
     id: start.id,
@@ -90,12 +97,14 @@ async function newHead(
     stack: start.stack,
     input: await context.values.put(input, `the input of flow "${flow.name}"`),
     h: digest(input),
-    seed: nonce,
+    seed: replay?.seed ?? nonce,
     createdAt: now,
     generation: 1,
     ...(flow.timeoutMs === undefined ? {} : { timeoutAt: now + flow.timeoutMs }),
     ...(parent === undefined ? {} : { parent }),
     ...(source === undefined ? {} : { source }),
+    ...(replay === undefined ? {} : { replayOf: replay.of }),
+    ...(isReplay === true ? { isReplay } : {}),
     nonce,
   };
   return {

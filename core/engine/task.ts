@@ -13,7 +13,9 @@ import { type ExtraEntry, extraEntries } from "./calls/extras.ts";
 import { type EngineContext, observe } from "./context.ts";
 import type { CheckpointDefinition } from "./definitions.ts";
 import { llmFields } from "./llm-entry.ts";
-import { reusableLlms } from "./llm-reuse.ts";
+import { nextLlm, reusableLlms } from "./llm-reuse.ts";
+import { replacementOf } from "./replay/given.ts";
+import { type ReplayedLlms, replayedLlmsOf } from "./replay/llms.ts";
 import { decideRetry } from "./retry.ts";
 import { load } from "./session.ts";
 
@@ -80,14 +82,20 @@ export async function runTask(
       `Checkpoint "${open.name}" of flow "${readHead(head).facts.flow}" is not defined in this program. Import the module that defines it.`,
     );
   if (definition.semantics === "at-most-once" && !(await claimStart(context, ref))) return;
-  const worker = new Worker(
+  const { state } = journal;
+  const worker = new Worker({
     context,
     ref,
-    definition,
+    definition: withCodeOf(context, definition, open),
     open,
-    journal.state,
-    llmDocuments(tasks, ref.callId).length,
-  );
+    state,
+    recordedLlms: nextLlm([
+      ...llmDocuments(tasks, ref.callId),
+      ...(state.llms.get(ref.callId) ?? []),
+    ]),
+    replayed: await replayedLlmsOf(context, state, open),
+    isReplay: readHead(head).facts.isReplay === true,
+  });
   const left = llmsLeft(tasks, ref.callId, ref.attempt);
   const reusable = [...reusableLlms(journal.state, ref.callId), ...left];
   await storeOutcome(context, ref, await worker.run(reusable, signal));
@@ -145,27 +153,43 @@ async function claimStart(context: EngineContext, ref: TaskRef): Promise<boolean
   return (await context.backend.records.put({ partition, sort, body }, "absent")).ok;
 }
 
+/** In a replay another checkpoint's function may run. */
+function withCodeOf(
+  { registry }: EngineContext,
+  definition: CheckpointDefinition,
+  { id, code }: ScheduledEntry,
+): CheckpointDefinition {
+  return code === undefined
+    ? definition
+    : { ...definition, fn: replacementOf(registry, id, code).fn };
+}
+
+interface WorkerParams {
+  readonly context: EngineContext;
+  readonly ref: TaskRef;
+  readonly definition: CheckpointDefinition;
+  readonly open: ScheduledEntry;
+  readonly state: JournalState;
+  /** Where new llm outcomes are numbered from. */
+  readonly recordedLlms: number;
+  readonly replayed: ReplayedLlms | undefined;
+  readonly isReplay: boolean;
+}
+
 class Worker {
+  readonly #params: WorkerParams;
   readonly #context: EngineContext;
   readonly #ref: TaskRef;
   readonly #definition: CheckpointDefinition;
   readonly #open: ScheduledEntry;
   /** Counts from 1 since the last retry of the execution. */
   readonly #number: number;
-  /** Where new llm outcomes are numbered from. */
-  readonly #recorded: number;
   readonly #llms: LlmEntry[] = [];
 
-  constructor(
-    context: EngineContext,
-    ref: TaskRef,
-    definition: CheckpointDefinition,
-    open: ScheduledEntry,
-    state: JournalState,
-    documents: number,
-  ) {
+  constructor(params: WorkerParams) {
+    const { context, ref, definition, open, state } = params;
+    this.#params = params;
     this.#number = ref.attempt - spentAttempts(state, ref.callId);
-    this.#recorded = Math.max(documents, state.llms.get(ref.callId)?.length ?? 0);
     this.#context = context;
     this.#ref = ref;
     this.#definition = definition;
@@ -176,15 +200,18 @@ class Worker {
     const context = this.#context;
     const startedAt = context.clock.now();
     const { executionId, callId } = this.#ref;
+    const { recordedLlms, replayed, isReplay } = this.#params;
     const scope = new Attempt({
       context,
       name: this.#definition.name,
       executionId,
       callId,
       number: this.#number,
+      isReplay,
       sink: {
         reusable,
-        recordedLlms: this.#recorded,
+        recordedLlms,
+        replayed,
         llm: (record) => this.#keepLlm(record),
         load: (id, name) => findArtifact(context, id, name),
       },

@@ -47,7 +47,40 @@ export interface StartedEntry extends Base {
   readonly h: string;
   /** Epoch milliseconds at which the whole flow times out. */
   readonly due?: number;
+  readonly replayOf?: ReplayOf;
 }
+
+/** The execution a replay is made from. Nothing of it that counts can change any more. */
+export interface ReplayOf {
+  readonly id: string;
+  /** Number of entries of its journal that count. */
+  readonly position: number;
+  /** Epoch milliseconds at which the clock of its flow body began, which is where a replay's begins. */
+  readonly at: number;
+  /** A {@link ReplayPlan}: what is to be different, if anything. */
+  readonly plan?: ValueRef;
+}
+
+/** What is to be different in a replay. Targets are a call id, or `kind.name` for all calls of a name. */
+export interface ReplayPlan {
+  /** Id of the call from which everything is executed. */
+  readonly from?: string;
+  readonly overrides?: readonly PlannedOverride[];
+  /** Calls whose recorded outcomes are reused whatever else holds. */
+  readonly skip?: readonly string[];
+  /** No recorded answer is reused: what its waits are about has changed before the first of them. */
+  readonly asks?: true;
+}
+
+/** One thing that is put in place of what the source recorded. */
+export type PlannedOverride = { readonly target: string } & (
+  | { readonly field: "output"; readonly value: ValueRef; readonly vh: string }
+  /** The arguments, as an array. */
+  | { readonly field: "input"; readonly value: ValueRef }
+  | { readonly field: "model"; readonly model: string }
+  /** Name of the checkpoint whose function runs instead. */
+  | { readonly field: "code"; readonly checkpoint: string }
+);
 
 export interface AdvanceEntry extends Base {
   readonly t: "advance";
@@ -71,6 +104,10 @@ interface OutcomeFields extends Base {
   /** Number of attempts made; absent means one. */
   readonly tries?: number;
   readonly disp?: Exclude<Disposition, "executed">;
+  /** Call of the replayed execution that this outcome was taken from, when its id is another. */
+  readonly src?: string;
+  /** Execution that ran as the child flow this outcome was taken from. */
+  readonly child?: string;
   /** Inbox item this outcome was adopted from. */
   readonly item?: string;
   readonly llm?: LlmRecord;
@@ -131,6 +168,12 @@ export interface ScheduledEntry extends Base, CallFields {
   readonly until?: number;
   /** Execution id of a child flow. */
   readonly child?: string;
+  /** In a replay, what model answers may be taken from: a call of the source; for a child flow, an execution. */
+  readonly src?: string;
+  /** For a child flow in a replay: it must ask its waits again. */
+  readonly asks?: true;
+  /** Name of the checkpoint whose function runs instead, in a replay. */
+  readonly code?: string;
 }
 
 export interface LlmEntry extends Base {
@@ -142,6 +185,9 @@ export interface LlmEntry extends Base {
   readonly i: number;
   readonly name: string;
   readonly h: string;
+  readonly disp?: "reused" | "overridden";
+  /** Place of the reused answer among those of the replayed execution's call. */
+  readonly src?: number;
   readonly out: ValueRef;
   readonly llm: LlmRecord;
   readonly prompt?: ValueRef;
@@ -156,6 +202,7 @@ export interface ArtifactEntry extends Base {
   readonly type: string;
   readonly out: ValueRef;
   readonly vh: string;
+  readonly disp?: "reused";
 }
 
 /** What a checkpoint read of an execution with `load()`; recorded with its outcome, for lineage alone. */

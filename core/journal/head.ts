@@ -5,7 +5,7 @@ import type {
   RecordStore,
   StoredRecord,
 } from "../ports/records.ts";
-import type { EndStatus } from "./entry.ts";
+import type { EndStatus, ReplayOf } from "./entry.ts";
 import { dueKey, readDocument, timeKey } from "./inbox.ts";
 import { executionPartition } from "./journal.ts";
 import type { StoredError } from "./stored-error.ts";
@@ -30,6 +30,9 @@ export interface HeadFacts {
   /** Epoch milliseconds at which the whole flow times out. */
   readonly timeoutAt?: number;
   readonly parent?: { readonly id: string; readonly call: string };
+  readonly replayOf?: ReplayOf;
+  /** Set in a replay, and in a child flow of one whether or not that has a source of its own. */
+  readonly isReplay?: true;
   /** Module the flow can be loaded from, when the starter knew it. */
   readonly source?: string;
   /** Unique to the start that wrote the head, so it recognises its own write. */

@@ -40,6 +40,15 @@ export interface LlmCall {
   readonly identity: unknown;
   /** Ask the model. Called at most once per attempt, never when a recorded outcome is reused. */
   readonly run: (context: LlmRunContext) => Promise<LlmOutcome>;
+  /** The same call with another model or prompt, for a replay; absent where the caller chose both by other means. */
+  readonly with?: (change: LlmChange) => LlmCall;
+}
+
+/** What a replay may put into an llm call. */
+export interface LlmChange {
+  /** Alias or `provider/model`. */
+  readonly model?: string;
+  readonly prompt?: string;
 }
 
 /** What an llm call may use while it runs. */

@@ -2,7 +2,7 @@ import { describe, expectTypeOf, test } from "vitest";
 
 import { type Checkpoint, checkpoint } from "./checkpoint.ts";
 import { flow } from "./flow.ts";
-import type { Override } from "./override.ts";
+import type { Override } from "../engine/replay/override.ts";
 import { checkpointContext } from "./scope.ts";
 
 describe("arguments and results follow the function", () => {

@@ -528,8 +528,18 @@ describe("handles", () => {
     const add = checkpoint("add", (a: number, b: number) => a + b);
     expect(add.name).toBe("add");
     expect(add.fn(1, 2)).toBe(3);
-    expect(add.as(7)).toEqual({ kind: "override", target: "checkpoint.add", output: 7 });
-    expect(add.at(2).as(7)).toEqual({ kind: "override", target: "add:2", output: 7 });
+    expect(add.as(7)).toEqual({
+      kind: "override",
+      target: "checkpoint.add",
+      field: "output",
+      output: 7,
+    });
+    expect(add.at(2).as(7)).toEqual({
+      kind: "override",
+      target: "add:2",
+      field: "output",
+      output: 7,
+    });
   });
 
   test.each<[string, CheckpointOptions, RegExp]>([

@@ -6,11 +6,12 @@ import {
   checkName,
   registry,
 } from "../engine/definitions.ts";
+import type { Override } from "../engine/replay/override.ts";
 import { type RetryPolicy, neverRetry } from "../engine/retry.ts";
 import { flowScope } from "../engine/scope.ts";
 import { KitaruUsageError } from "../errors.ts";
 import { mapConcurrently } from "./map.ts";
-import type { Override } from "./override.ts";
+import { overridable } from "./replay-target.ts";
 
 /** How often and when a failed attempt is followed by another. */
 export interface RetryOptions {
@@ -51,7 +52,7 @@ export interface MapOptions {
 }
 
 /** A recorded unit of work; call it in a flow body. */
-export interface Checkpoint<A extends readonly unknown[], R> {
+export interface Checkpoint<A extends readonly unknown[], R> extends CheckpointCalls<A, R> {
   (...args: A): Promise<R>;
   readonly name: string;
   /** The plain function, for unit tests. */
@@ -63,10 +64,26 @@ export interface Checkpoint<A extends readonly unknown[], R> {
     items: Iterable<Item<A>>,
     options: MapOptions & { readonly settle: true },
   ): Promise<PromiseSettledResult<R>[]>;
-  /** Stand-in for the results of all calls of this checkpoint in a replay. */
+  /** One call of this checkpoint in a replay, by its number. */
+  at(index: number): CheckpointCalls<A, R>;
+}
+
+/** All calls of a checkpoint, or one of them, in a replay. */
+export interface CheckpointCalls<A extends readonly unknown[], R> {
+  /** Names them in `from` and `skip`. */
+  readonly selector: string;
+  /** This result in place of the recorded one; the function does not run. */
   as(output: R): Override;
-  /** One call of this checkpoint, by its number. */
-  at(index: number): { as(output: R): Override };
+  /** Run with these arguments. */
+  withInput(...args: A): Override;
+  /** Run the function of another checkpoint, which is recorded by its name. */
+  withCode(replacement: Replacement<A, R>): Override;
+}
+
+/** A checkpoint whose function can stand in for another's. */
+interface Replacement<A extends readonly unknown[], R> {
+  readonly name: string;
+  readonly fn: (...args: A) => R | Promise<R>;
 }
 
 /** What `map` may pass: the first argument, where no other is needed. */
@@ -111,15 +128,12 @@ export function checkpoint(
       return Promise.reject(error); // like every other failure of the call
     }
   };
-  const as =
-    (target: string) =>
-    (output: unknown): Override => ({ kind: "override", target, output });
   const handle = Object.assign(call, {
     fn,
     map: (items: Iterable<unknown>, mapOptions?: MapOptions & { settle?: boolean }) =>
       mapConcurrently(items, (item) => call(item), mapOptions ?? {}),
-    as: as(`checkpoint.${name}`),
-    at: (index: number) => ({ as: as(`${name}:${index}`) }),
+    ...overridable(`checkpoint.${name}`),
+    at: (index: number) => overridable(`${name}:${index}`),
   });
   Object.defineProperty(handle, "name", { value: name });
   return handle as unknown as Checkpoint<never[], unknown>;

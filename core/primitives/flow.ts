@@ -1,12 +1,15 @@
 import type { Storable } from "../codec.ts";
 import type { Duration } from "../duration.ts";
 import { type FlowDefinition, checkName, registry } from "../engine/definitions.ts";
+import type { Override } from "../engine/replay/override.ts";
 import { flowScope } from "../engine/scope.ts";
 import { isLoadingModules } from "../engine/loading.ts";
 import { KitaruUsageError } from "../errors.ts";
 import type { SchemaInput, SchemaOutput, StandardSchema } from "../schema.ts";
 import { cacheSetting, positiveDuration } from "./checkpoint.ts";
 import { type FlowHandle, type RunOptions, startRun } from "./handle.ts";
+import { type FlowReplayOptions, startReplayRun } from "./replay.ts";
+import { overridable } from "./replay-target.ts";
 import { definingModule } from "./source.ts";
 
 /** Options of {@link flow}. */
@@ -23,13 +26,35 @@ export interface FlowOptions<S extends StandardSchema | undefined = undefined> {
   readonly cache?: boolean | { readonly ttl: Duration };
 }
 
+/** All calls of a child flow, or one of them, in a replay. */
+export interface FlowCalls<In, Out> {
+  /** Names them in `from` and `skip`. */
+  readonly selector: string;
+  /** This result in place of the recorded one; the child does not run. */
+  as(output: Out): Override;
+  /** Run the child with this input. */
+  withInput(...args: CallArgs<In>): Override;
+}
+
 /** The durable function. */
-export interface Flow<In, Out> {
+export interface Flow<In, Out> extends FlowCalls<In, Out> {
   readonly name: string;
   /** Start an execution in the background. Never throws: what is wrong rejects the handle's promises. */
   run(...args: RunArgs<In>): FlowHandle<Out>;
   /** Inside a flow: run as a durable child execution and return its result. */
   call(...args: CallArgs<In>): Promise<Out>;
+  /**
+   * Make a new execution of an earlier one, with what is overridden: what does not depend on that is taken over, the
+   * rest runs, on this program's code. Never throws: what is wrong rejects the handle's promises.
+   */
+  replay(executionId: string, options?: FlowReplayOptions<In>): FlowHandle<Out>;
+  /** Replay several executions alike, each under a handle of its own. */
+  replay(
+    executionIds: readonly string[],
+    options?: Omit<FlowReplayOptions<In>, "id">,
+  ): FlowHandle<Out>[];
+  /** One call of this flow as a child in a replay, by its number. */
+  at(index: number): FlowCalls<In, Out>;
 }
 
 type RunArgs<In> = undefined extends In
@@ -79,9 +104,16 @@ export function flow(
       startRun({ definition, input, options: runOptions ?? {}, isInert: isLoadingModules() }),
     call: async (input?: unknown) =>
       flowScope(`${name}.call()`).ask({ kind: "flow", definition, input }),
+    replay: (source: string | readonly string[], how: FlowReplayOptions<unknown> = {}) => {
+      const replay = (id: string): FlowHandle<unknown> =>
+        startReplayRun({ definition, source: id, options: how, isInert: isLoadingModules() });
+      return typeof source === "string" ? replay(source) : source.map(replay);
+    },
+    ...overridable(`flow.${name}`),
+    at: (index: number) => overridable(`${name}:${index}`),
   });
   Object.defineProperty(handle, "name", { value: name });
-  return handle;
+  return handle as unknown as Flow<never, unknown>;
 }
 
 type AnyBody = (input: never) => unknown;

@@ -62,6 +62,15 @@ export function startRun<T>({ definition, options, isInert, ...given }: RunParam
     });
     if (view.status === "running" || view.status === "waiting") await takeUp(context, id);
   });
+  return startedHandle<T>(id, runtime, started);
+}
+
+/** Hold an execution that is being started. */
+export function startedHandle<T>(
+  id: string,
+  runtime: Promise<Runtime>,
+  started: Promise<unknown>,
+): FlowHandle<T> {
   started.catch(() => undefined); // reported by every method of the handle
   return new Handle<T>(id, runtime, started);
 }

@@ -6,7 +6,8 @@ import { z } from "zod";
 import type { DurableModel } from "../models/durable.ts";
 import type { ModelsConfig } from "../models/registry.ts";
 import type { LlmMessage, LlmTools } from "../models/request.ts";
-import type { Llm, LlmOverride } from "./llm.ts";
+import type { Override } from "../engine/replay/override.ts";
+import type { Llm } from "./llm.ts";
 
 declare const llm: Llm;
 declare const durableModel: DurableModel;
@@ -56,8 +57,7 @@ test("messages and tools of the AI SDK fit", () => {
 });
 
 test("overrides", () => {
-  expectTypeOf(llm.as("outline", "text")).toEqualTypeOf<LlmOverride>();
-  expectTypeOf<LlmOverride["target"]>().toEqualTypeOf<`llm.${string}`>();
+  expectTypeOf(llm.as("outline", "text")).toEqualTypeOf<Override>();
 });
 
 test("a durable model is a model of the same version", () => {

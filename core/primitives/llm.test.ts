@@ -101,6 +101,7 @@ test("as() describes an override", () => {
   expect(llm.as("outline", "text")).toEqual({
     kind: "override",
     target: "llm.outline",
+    field: "output",
     output: "text",
   });
   expect(() => llm.as("no name", 1)).toThrow(/the name "no name" does not fit/);

@@ -1,10 +1,11 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { KitaruUsageError } from "../errors.ts";
+import type { Override } from "../engine/replay/override.ts";
 import { identityOf } from "../models/identity.ts";
 import { checkRequest, toMessages } from "../models/request.ts";
 import type { LlmMessage, LlmRequest, LlmTools } from "../models/request.ts";
 import type { LlmCall } from "../ports/model.ts";
-import type { Override } from "./override.ts";
+import { overridable } from "./replay-target.ts";
 import { recordLlm } from "./scope.ts";
 
 /** Options of {@link Llm}. */
@@ -35,9 +36,16 @@ export interface LlmSchemaOptions<S extends StandardSchemaV1> extends LlmOptions
   readonly schema: S;
 }
 
-/** A value to put in place of what an llm call recorded, in a replay. */
-export interface LlmOverride extends Override {
-  readonly target: `llm.${string}`;
+/** One llm call of a flow body in a replay. */
+export interface LlmCalls {
+  /** Names it in `from` and `skip`. */
+  readonly selector: string;
+  /** This answer in place of the recorded one; no model is asked. */
+  as(output: unknown): Override;
+  /** Ask another model: an alias or `provider/model`. */
+  withModel(model: string): Override;
+  /** Ask with another prompt. */
+  withPrompt(prompt: string): Override;
 }
 
 /** The `llm` primitive. */
@@ -49,8 +57,14 @@ export interface Llm {
     prompt: string | readonly LlmMessage[],
     options: LlmSchemaOptions<S>,
   ): Promise<StandardSchemaV1.InferOutput<S>>;
-  /** Override for replay: `output` stands in for every llm call named `name`. */
-  readonly as: (name: string, output: unknown) => LlmOverride;
+  /** In a replay, this answer for every llm call named `name`, in the flow body and inside checkpoints. */
+  readonly as: (name: string, output: unknown) => Override;
+  /** In a replay, have another model answer every llm call named `name`. */
+  readonly withModel: (name: string, model: string) => Override;
+  /** In a replay, ask this instead in every llm call named `name`. */
+  readonly withPrompt: (name: string, prompt: string) => Override;
+  /** One llm call of a flow body in a replay, by its number. */
+  readonly at: (name: string, index: number) => LlmCalls;
 }
 
 /** Hands a call to the engine, which reuses a recorded outcome or runs it. */
@@ -84,7 +98,12 @@ export function createLlm(record: RecordLlm): Llm {
   ): Promise<unknown> {
     return await record(toCall(prompt, options));
   }
-  return Object.assign(ask, { as: overrideOf });
+  return Object.assign(ask, {
+    as: (name: string, output: unknown) => calls(name).as(output),
+    withModel: (name: string, model: string) => calls(name).withModel(model),
+    withPrompt: (name: string, prompt: string) => calls(name).withPrompt(prompt),
+    at: calls,
+  });
 }
 
 /** Ask a model: text, or with `schema` a value of that form. Recorded, so a re-run reads the answer and pays nothing. */
@@ -106,12 +125,17 @@ function toCall(
       const { generate } = await import("../models/generate.ts");
       return await generate(request, context);
     },
+    with: ({ model = options.model, prompt: other = prompt }) =>
+      toCall(other, model === undefined ? options : { ...options, model }),
   };
 }
 
-function overrideOf(name: string, output: unknown): LlmOverride {
+function calls(name: string, index?: number): LlmCalls {
   checkName(name);
-  return { kind: "override", target: `llm.${name}`, output };
+  const { selector, as, withModel, withInput } = overridable(
+    index === undefined ? `llm.${name}` : `${name}:${index}`,
+  );
+  return { selector, as, withModel, withPrompt: (prompt) => withInput(prompt) };
 }
 
 function checkName(name: unknown): void {

@@ -3,7 +3,7 @@ import { z } from "zod";
 
 import { load, log, save } from "./artifact.ts";
 import { now, random, uuid } from "./deterministic.ts";
-import type { Override } from "./override.ts";
+import type { Override } from "../engine/replay/override.ts";
 import { sleep } from "./sleep.ts";
 import { type AnswerOptions, type Wait, wait } from "./wait.ts";
 

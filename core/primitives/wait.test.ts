@@ -264,8 +264,18 @@ test("a wait that asks again in a loop counts its calls", async () => {
 test("overrides name the wait or one of its calls", () => {
   const pick = wait("pick", { schema: z.boolean() });
   expect(pick.name).toBe("pick");
-  expect(pick.as(true)).toEqual({ kind: "override", target: "wait.pick", output: true });
-  expect(pick.at(3).as(false)).toEqual({ kind: "override", target: "pick:3", output: false });
+  expect(pick.as(true)).toEqual({
+    kind: "override",
+    target: "wait.pick",
+    field: "output",
+    output: true,
+  });
+  expect(pick.at(3).as(false)).toEqual({
+    kind: "override",
+    target: "pick:3",
+    field: "output",
+    output: false,
+  });
 });
 
 test("outside a flow, and inside a checkpoint, it is a context error", async () => {

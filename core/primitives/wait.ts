@@ -1,11 +1,12 @@
 import { type Duration, parseDuration } from "../duration.ts";
 import { type WaitDefinition, checkName, registry } from "../engine/definitions.ts";
+import type { Override } from "../engine/replay/override.ts";
 import { flowScope } from "../engine/scope.ts";
 import { signal } from "../engine/signal.ts";
 import type { SchemaInput, SchemaOutput, StandardSchema } from "../schema.ts";
 import { activeRuntime } from "../stacks.ts";
 import { copied } from "./copied.ts";
-import type { Override } from "./override.ts";
+import { overridable } from "./replay-target.ts";
 
 /** Options of {@link wait}. */
 export interface WaitOptions<S extends StandardSchema | undefined, T extends Duration | undefined> {
@@ -34,7 +35,7 @@ export interface AnswerOptions {
 }
 
 /** Asks the outside world from a flow body. */
-export interface Wait<In, Out> {
+export interface Wait<In, Out> extends WaitCalls<Out> {
   /** Ask, and wait durably for the answer; nothing runs meanwhile. */
   (options?: WaitCallOptions): Promise<Out>;
   readonly name: string;
@@ -46,10 +47,16 @@ export interface Wait<In, Out> {
   answer(...args: AnswerArgs<In>): Promise<void>;
   /** Make the pending wait throw `wait_aborted` in the flow. */
   abort(executionId: string, options?: AnswerOptions): Promise<void>;
-  /** Stand-in for the answers of all calls of this wait in a replay. */
+  /** One call of this wait in a replay, by its number. */
+  at(index: number): WaitCalls<Out>;
+}
+
+/** All calls of a wait, or one of them, in a replay. */
+export interface WaitCalls<Out> {
+  /** Names them in `from`. */
+  readonly selector: string;
+  /** This answer, without anybody being asked. */
   as(...value: Outcome<Out>): Override;
-  /** One call of this wait, by its number. */
-  at(index: number): { as(...value: Outcome<Out>): Override };
 }
 
 /** A gate that is continued, and a wait that expires, have no value. */
@@ -100,14 +107,12 @@ export function wait<
     const runtime = await activeRuntime(stack === undefined ? {} : { stack });
     await signal(runtime.context, executionId, { ...what, target: call ?? name });
   };
-  const as = (target: string) => (output: unknown) =>
-    ({ kind: "override", target, output }) as const;
   const handle = Object.assign(ask, {
     answer: (executionId: string, value?: unknown, how?: AnswerOptions) =>
       say({ kind: "answer", value }, executionId, how),
     abort: (executionId: string, how?: AnswerOptions) => say({ kind: "abort" }, executionId, how),
-    as: as(`wait.${name}`),
-    at: (index: number) => ({ as: as(`${name}:${index}`) }),
+    ...overridable(`wait.${name}`),
+    at: (index: number) => overridable(`${name}:${index}`),
   });
   Object.defineProperty(handle, "name", { value: name });
   return handle as unknown as Wait<Answer<S>, Result<S, T>>;

@@ -21,6 +21,7 @@ export async function beginChild(run: FlowRun, call: Call, now: number): Promise
       no: run.state.retries.length + 1,
       in: await refsOf(run.session.context.values, call.inputs),
       child: childExecutionId(run.executionId, call.id),
+      ...run.params.replay?.childOf(call),
       at: now,
     },
   ]);

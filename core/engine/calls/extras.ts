@@ -1,13 +1,16 @@
 import { digest } from "../../hash.ts";
-import type { ArtifactEntry, LoadedEntry, LogEntry } from "../../journal/entry.ts";
+import type { ArtifactEntry, LlmEntry, LoadedEntry, LogEntry } from "../../journal/entry.ts";
 import type { ArtifactSource } from "../artifacts.ts";
 import type { Attempt } from "../attempt.ts";
 import type { EngineContext } from "../context.ts";
 
 /** An entry that goes along with an outcome. */
-export type ExtraEntry = ArtifactEntry | LoadedEntry | LogEntry;
+export type ExtraEntry = ArtifactEntry | LlmEntry | LoadedEntry | LogEntry;
 
-/** What an attempt logged, loaded and, if it succeeded, saved. Artifacts of a failed attempt are dropped. */
+/**
+ * What an attempt logged and loaded, which model answers a replay took over in it and, if it succeeded, what it saved.
+ * Artifacts of a failed attempt are dropped.
+ */
 export async function extraEntries(
   context: EngineContext,
   callId: string,
@@ -16,7 +19,7 @@ export async function extraEntries(
 ): Promise<ExtraEntry[]> {
   const { values, clock } = context;
   const at = clock.now();
-  const extras: ExtraEntry[] = [];
+  const extras: ExtraEntry[] = [...attempt.takenLlms];
   for (const fields of attempt.logs)
     extras.push({
       t: "log",

@@ -24,7 +24,8 @@ import { observe } from "../context.ts";
 import type { CacheSetting, CheckpointDefinition } from "../definitions.ts";
 import type { FlowRun } from "../flow-run.ts";
 import { llmFields } from "../llm-entry.ts";
-import { reusableLlms } from "../llm-reuse.ts";
+import { nextLlm, reusableLlms } from "../llm-reuse.ts";
+import type { ReplayedLlms } from "../replay/llms.ts";
 import { decideRetry } from "../retry.ts";
 import { extraEntries } from "./extras.ts";
 
@@ -42,7 +43,8 @@ export function beginInline(
   const attempt = new InlineAttempt(run, call, definition, failures.length + 1, now);
   if (run.hasUnfinishedAttempt(call.id)) return settleFailure(attempt, interrupted(call), noExtras);
   if (isDelayed(run, call, failures.at(-1), now)) return undefined;
-  const cache = cacheSettingOf(definition, run.params.flow);
+  const isFrom = call.replayed?.isFrom === true;
+  const cache = isFrom ? undefined : cacheSettingOf(definition, run.params.flow);
   if (cache?.enabled === true && failures.length === 0) return startUnlessCached(attempt, cache);
   return start(attempt);
 }
@@ -96,6 +98,7 @@ class InlineAttempt implements AttemptSink {
   readonly startedAt: number;
   readonly scope: Attempt;
   readonly recordedLlms: number;
+  readonly replayed: ReplayedLlms | undefined;
 
   constructor(
     run: FlowRun,
@@ -109,7 +112,8 @@ class InlineAttempt implements AttemptSink {
     this.definition = definition;
     this.number = number;
     this.startedAt = startedAt;
-    this.recordedLlms = run.state.llms.get(call.id)?.length ?? 0;
+    this.recordedLlms = nextLlm(run.state.llms.get(call.id));
+    this.replayed = run.params.replay?.llmsOf(call);
     const { context, executionId } = run.session;
     this.scope = new Attempt({
       context,
@@ -117,6 +121,7 @@ class InlineAttempt implements AttemptSink {
       executionId,
       callId: call.id,
       number,
+      isReplay: run.params.isReplay,
       sink: this,
     });
   }
@@ -176,8 +181,9 @@ function execute(attempt: InlineAttempt): void | Promise<void> {
 
 /** Synchronous wherever nothing has to be stored first: most attempts end this way. */
 function finish(attempt: InlineAttempt, result: AttemptResult): void | Promise<void> {
-  const { logs, artifacts, loads } = attempt.scope;
-  if (logs.length + artifacts.length + loads.length > 0) return finishWithExtras(attempt, result);
+  const { logs, artifacts, loads, takenLlms } = attempt.scope;
+  if (logs.length + artifacts.length + loads.length + takenLlms.length > 0)
+    return finishWithExtras(attempt, result);
   return settle(attempt, result, noExtras);
 }
 

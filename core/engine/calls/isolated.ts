@@ -30,7 +30,20 @@ export async function beginIsolated(
   const until = now + (definition.timeoutMs ?? isolatedTimeoutMs) + backend.capabilities.graceMs;
   run.open.set(call.id, call);
   const input = scheduled?.in ?? (await refsOf(values, call.inputs));
-  run.record([{ t: "scheduled", ...fieldsOf(call), no: number, in: input, until, at: now }]);
+  const base = call.replayed?.base;
+  const code = run.params.replay?.codeOf(call);
+  run.record([
+    {
+      t: "scheduled",
+      ...fieldsOf(call),
+      no: number,
+      in: input,
+      until,
+      ...(base === undefined ? {} : { src: base }),
+      ...(code === undefined ? {} : { code }),
+      at: now,
+    },
+  ]);
 }
 
 /** Take in the outcome document of an attempt, or its absence after the deadline. */

@@ -1,0 +1,160 @@
+import type { Override } from "../engine/replay/override.ts";
+import { type ReplayRequest, startReplay } from "../engine/replay/start-replay.ts";
+import type { Runtime } from "../engine/runtime.ts";
+import { readStatus } from "../engine/status.ts";
+import { KitaruStateError, KitaruUsageError } from "../errors.ts";
+import { type ExecutionStatus, headKey, readHead } from "../journal/head.ts";
+import { type FlowHandle, handleOf, newExecutionId } from "../primitives/handle.ts";
+import { type ReplayTarget, selectorOf } from "../primitives/replay-target.ts";
+import { loadFlow, untilRest } from "./driving.ts";
+
+/** What a replay is to be. */
+export interface ReplayOptions {
+  /** The call from which everything is executed anew: a call id, a name or a handle. */
+  readonly from?: ReplayTarget;
+  /** Outcomes in place of recorded ones, by call id, `checkpoint.NAME`, `wait.NAME`, `llm.NAME` or `flow.NAME`. */
+  readonly overrides?: Readonly<Record<string, unknown>>;
+  /** Typed overrides of outcomes, inputs, models and code, as the handles make them. */
+  readonly with?: readonly Override[];
+  /** Fields laid over the recorded input; an input that is no object is replaced. */
+  readonly input?: unknown;
+  /** Calls whose recorded outcomes are reused whatever their input, also after `from`. */
+  readonly skip?: readonly ReplayTarget[];
+  /** Version to run. @default that of the replayed execution */
+  readonly version?: string;
+  /** Resolve only once the replay has ended, or rests on a wait. @default false */
+  readonly wait?: boolean;
+}
+
+/** Options for replaying several executions. */
+export interface ReplayAllOptions extends ReplayOptions {
+  /** `fail`: stop and throw at the first that cannot be replayed; those started before it go on. @default "collect" */
+  readonly onError?: "collect" | "fail";
+}
+
+/** A replay that was started. */
+export interface ReplayResult {
+  /** Execution it replays. */
+  readonly source: string;
+  readonly id: string;
+  /** When this was told. */
+  readonly status: ExecutionStatus;
+  /** To await its result; not part of its JSON. */
+  readonly handle: FlowHandle<unknown>;
+}
+
+/** An execution that could not be replayed. */
+export interface ReplayFailure {
+  readonly source: string;
+  readonly error: Error;
+}
+
+/** What became of several replays. */
+export interface ReplayResults {
+  readonly results: readonly ReplayResult[];
+  readonly failures: readonly ReplayFailure[];
+  readonly summary: {
+    readonly submitted: number;
+    readonly started: number;
+    readonly completed: number;
+    /** Replays that have failed, and executions that could not be replayed. */
+    readonly failed: number;
+  };
+}
+
+/** Replay one execution. */
+export async function replayOne(
+  runtime: Runtime,
+  source: string,
+  options: ReplayOptions,
+): Promise<ReplayResult> {
+  await haveFlow(runtime, source);
+  const id = newExecutionId();
+  await startReplay(runtime.context, {
+    ...requestOf(source, options),
+    id,
+    stack: runtime.stack,
+  });
+  const status =
+    options.wait === true ? await untilRest(runtime, id) : await readStatus(runtime.context, id);
+  const result = { source, id, status };
+  const handle = { value: handleOf(id, runtime), enumerable: false };
+  return Object.defineProperty(result, "handle", handle) as ReplayResult;
+}
+
+/** Replay executions one after the other, and wait for all of them together where that is asked for. */
+export async function replayAll(
+  runtime: Runtime,
+  sources: readonly string[],
+  options: ReplayAllOptions,
+): Promise<ReplayResults> {
+  const { wait = false, onError = "collect", ...rest } = options;
+  if (onError !== "collect" && onError !== "fail")
+    throw new KitaruUsageError(
+      `replay(): onError is "collect" or "fail", not ${JSON.stringify(onError)}.`,
+    );
+  const started: ReplayResult[] = [];
+  const failures: ReplayFailure[] = [];
+  for (const source of sources) {
+    try {
+      started.push(await replayOne(runtime, source, rest));
+    } catch (error) {
+      if (onError === "fail" || !(error instanceof Error)) throw error;
+      failures.push({ source, error });
+    }
+  }
+  const results = wait ? await Promise.all(started.map((one) => atRest(runtime, one))) : started;
+  const count = (status: ExecutionStatus): number =>
+    results.filter((one) => one.status === status).length;
+  return {
+    results,
+    failures,
+    summary: {
+      submitted: sources.length,
+      started: results.length,
+      completed: count("completed"),
+      failed: count("failed") + failures.length,
+    },
+  };
+}
+
+/** What the engine is asked for. */
+export function requestOf(source: string, options: ReplayOptions): ReplayRequest {
+  const { from, overrides = {}, with: typed = [], input, skip, version } = options;
+  const untyped = Object.entries(overrides).map(([target, output]): Override => ({
+    kind: "override",
+    target,
+    field: "output",
+    output,
+    isUnchecked: true,
+  }));
+  return {
+    source,
+    overrides: [...untyped, ...typed],
+    ...(from === undefined ? {} : { from: selectorOf(from) }),
+    ...(skip === undefined ? {} : { skip: skip.map(selectorOf) }),
+    ...(input === undefined ? {} : { input }),
+    ...(version === undefined ? {} : { version }),
+  };
+}
+
+/** Have the flow of an execution defined in this program. */
+export async function haveFlow({ context }: Runtime, source: string): Promise<void> {
+  const record = await context.backend.records.get(headKey(source));
+  if (record === undefined)
+    throw new KitaruStateError(
+      `There is no execution "${source}" on this stack. \`kitaru executions list\` shows what there is.`,
+      { code: "not_found" },
+    );
+  const problem = await loadFlow(context, readHead(record).facts);
+  if (problem !== undefined) throw problem;
+}
+
+async function atRest(
+  runtime: Runtime,
+  { source, id, handle }: ReplayResult,
+): Promise<ReplayResult> {
+  const status = await untilRest(runtime, id);
+  const result = { source, id, status };
+  return Object.defineProperty(result, "handle", { value: handle }) as ReplayResult;
+}
