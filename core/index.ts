@@ -62,6 +62,19 @@ export type {
   ReadArtifact,
 } from "./client/artifacts.ts";
 export { KitaruClient, type ClientOptions } from "./client/client.ts";
+export type {
+  ComparedExecution,
+  Delta,
+  DiffCell,
+  DiffOptions,
+  DiffRow,
+  DiffedCall,
+  DiffedExecution,
+  DiffedUsage,
+  DiffedValue,
+  Difference,
+  ExecutionDiff,
+} from "./client/diff.ts";
 export type { Driver, Receipt } from "./client/driving.ts";
 export type {
   ArtifactView,

@@ -15,6 +15,7 @@ import { readJsonArgument } from "../json-argument.ts";
 import { once, stackOption, wholeNumber } from "../options.ts";
 import { oneLine, relative, span, table } from "../text.ts";
 import { askAbout, exampleValue, waitLines } from "../waits.ts";
+import { addExecutionsDiff } from "./executions-diff.ts";
 import { addExecutionsGet } from "./executions-get.ts";
 
 interface StackChoice {
@@ -50,6 +51,7 @@ export function addExecutions(program: Command, say: () => Console): void {
     .addOption(stackOption())
     .action((options: ListOptions) => list(say(), options));
   addExecutionsGet(group, say);
+  addExecutionsDiff(group, say);
   group
     .command("logs")
     .description("what was logged and what the runtime did, by time")

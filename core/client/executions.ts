@@ -3,6 +3,8 @@ import type { Runtime } from "../engine/runtime.ts";
 import { readStatus } from "../engine/status.ts";
 import { KitaruStateError } from "../errors.ts";
 import { type FlowHandle, handleOf } from "../primitives/handle.ts";
+import type { DiffOptions, ExecutionDiff } from "./diff.ts";
+import { type DiffSource, diffExecutions } from "./diff-executions.ts";
 import { type Receipt, say, takeOver, untilRest } from "./driving.ts";
 import type { Execution, ExecutionSummary, LogLine, PendingWait } from "./execution.ts";
 import { type ExecutionView, type WaitView, viewExecution } from "./execution-view.ts";
@@ -51,6 +53,24 @@ export class Executions {
     if (!readers) return graph;
     const { nodes, edges } = await readersOf(context, id);
     return { ...graph, nodes: [...graph.nodes, ...nodes], edges: [...graph.edges, ...edges] };
+  }
+
+  /**
+   * Compare executions of one flow with an original, call by call; deltas are other − original. Values are compared
+   * by digest, and read with `values` alone. Throws a usage error for executions of different flows.
+   */
+  async diff(
+    original: string,
+    others: string | readonly string[],
+    options: DiffOptions = {},
+  ): Promise<ExecutionDiff> {
+    const { context } = await this.#open();
+    const source = async (id: string): Promise<DiffSource> => {
+      const read = await readExecution(context, id);
+      return { read, view: viewOf(context, read) };
+    };
+    const sources = await Promise.all([others].flat().map(source));
+    return diffExecutions(context, await source(original), sources, options);
   }
 
   /** Executions, newest first; the status of those that have not ended is read from their journals. */

@@ -5,6 +5,7 @@ import type {
   OpeningEntry,
   OutcomeEntry,
 } from "../journal/entry.ts";
+import type { StoredError } from "../journal/stored-error.ts";
 import type { ValueRef } from "../journal/values.ts";
 
 /** A value with its name in the call it belongs to: `argument 1`, `metadata`; empty for the only one. */
@@ -30,8 +31,11 @@ export interface CallLineage {
   /** Where it is first mentioned, and when it started. */
   readonly begun: Place;
   readonly ended?: Place;
+  /** Digest of what it was asked with; absent in an answer that nothing has asked for. */
+  readonly digest?: string;
   readonly inputs: readonly NamedRef[];
   readonly output?: ValueRef;
+  readonly error?: StoredError;
   readonly loads: readonly LoadedEntry[];
   /** Execution id of a child flow. */
   readonly child?: string;
@@ -98,8 +102,10 @@ interface Collected {
   readonly first: Place;
   startedAt: number;
   ended?: Place;
+  digest?: string;
   inputs: readonly NamedRef[];
   output?: ValueRef;
+  error?: StoredError;
   readonly loads: LoadedEntry[];
   child?: string;
 }
@@ -114,6 +120,7 @@ function collected(calls: Map<string, Collected>, id: string, first: Place): Col
 
 function open(call: Collected, entry: AttemptEntry | OpeningEntry): void {
   call.startedAt = Math.min(call.startedAt, entry.t === "attempt" ? entry.s : entry.at);
+  call.digest = entry.h;
   if (entry.t === "waiting") call.inputs = waitInputs(entry);
   else if ("in" in entry && entry.in !== undefined) call.inputs = inputsOf(entry, entry.in);
   if (entry.t === "scheduled" && entry.child !== undefined) call.child = entry.child;
@@ -126,7 +133,9 @@ function settle(call: Collected, entry: OutcomeEntry, place: Place): void {
   if (entry.in !== undefined) call.inputs = inputsOf(entry, entry.in);
   else if (entry.kind === "llm" && entry.prompt !== undefined)
     call.inputs = [{ name: "prompt", ref: entry.prompt }];
+  if (entry.h !== undefined) call.digest = entry.h;
   if (entry.t === "completed") call.output = entry.out;
+  else call.error = entry.err;
 }
 
 function waitInputs({ question, meta }: Extract<Entry, { t: "waiting" }>): NamedRef[] {
