@@ -1,5 +1,5 @@
-import { readFile } from "node:fs/promises";
 import { Command, CommanderError, Option } from "commander";
+import { packageVersion } from "../core/package-version.ts";
 import { closeStacks } from "../core/stacks.ts";
 import { addArtifacts } from "./commands/artifacts.ts";
 import { addDev } from "./commands/dev.ts";
@@ -124,15 +124,4 @@ function missingCommand(program: Command, args: readonly string[]): CommanderErr
     "kitaru.missingCommand",
     `${self} needs a command: ${names}. \`${self} --help\` tells more.`,
   );
-}
-
-/** From the sources and from dist/ alike. */
-async function packageVersion(): Promise<string> {
-  for (const path of ["../package.json", "../../package.json"]) {
-    const text = await readFile(new URL(path, import.meta.url), "utf8").catch(() => undefined);
-    const found: unknown = text === undefined ? undefined : JSON.parse(text);
-    if (typeof found === "object" && found !== null && "name" in found && found.name === "kitaru")
-      return "version" in found ? String(found.version) : "";
-  }
-  return "unknown";
 }

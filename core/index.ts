@@ -33,7 +33,14 @@ export {
   type RetryOptions,
 } from "./primitives/checkpoint.ts";
 export { now, random, uuid } from "./primitives/deterministic.ts";
-export { flow, type Flow, type FlowCalls, type FlowOptions } from "./primitives/flow.ts";
+export {
+  flow,
+  type Flow,
+  type FlowCalls,
+  type FlowDeployOptions,
+  type FlowInvokeOptions,
+  type FlowOptions,
+} from "./primitives/flow.ts";
 export type { FlowHandle, RunOptions } from "./primitives/handle.ts";
 export type { FlowReplayOptions } from "./primitives/replay.ts";
 export type { ReplayTarget } from "./primitives/replay-target.ts";
@@ -75,7 +82,20 @@ export type {
   Difference,
   ExecutionDiff,
 } from "./client/diff.ts";
+export type { Deployments } from "./client/deployments.ts";
 export type { Driver, Receipt } from "./client/driving.ts";
+export type { DeployParams, Deployed } from "./deployments/deploy.ts";
+export type { Deployment, DeploymentSummary } from "./deployments/deployment.ts";
+export type { InvokeOptions } from "./deployments/invoke.ts";
+export type { VersionChoice } from "./deployments/tags.ts";
+export type {
+  CheckpointFacts,
+  Commit,
+  FlowFacts,
+  JsonSchema,
+  Manifest,
+  WaitFacts,
+} from "./plan/manifest.ts";
 export type {
   ArtifactView,
   AttemptView,

@@ -1,4 +1,5 @@
 import { type KitaruConfig, type StackDefinition, loadConfig, savedStack } from "./config.ts";
+import { bundleSource } from "./deployments/bundle-loader.ts";
 import { Runtime } from "./engine/runtime.ts";
 import { KitaruUsageError } from "./errors.ts";
 import { defineModels } from "./models/registry.ts";
@@ -116,7 +117,8 @@ async function open(name: string): Promise<Runtime> {
       `There is no stack named "${name}". Configured are: ${Object.keys(stacks).join(", ")}. Add it to \`stacks\` in kitaru.config.ts, or choose another with \`kitaru stack use\`.`,
     );
   const models = defineModels(config.models, config.defaultModel);
-  return new Runtime({ stack: name, backend: await definition.open({ name, root }), models });
+  const backend = await definition.open({ name, root });
+  return new Runtime({ stack: name, backend, models, bundles: bundleSource(backend.blobs) });
 }
 
 function openBackend(backend: Backend): Promise<Runtime> {
@@ -129,6 +131,7 @@ function openBackend(backend: Backend): Promise<Runtime> {
         stack: backend.capabilities.kind,
         backend,
         models: defineModels(config.models, config.defaultModel),
+        bundles: bundleSource(backend.blobs),
       }),
   );
   opened.set(key, opening);

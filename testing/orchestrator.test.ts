@@ -137,7 +137,7 @@ test("kill ends without a trace, close lets the running advance yield", async ()
 test("without a host, or for a flow nobody knows, nothing is started", async () => {
   const orchestrator = memoryOrchestrator({ clock: virtualClock() });
   await orchestrator.start(start);
-  expect(orchestrator.canDrive?.("f")).toBe(false);
+  expect(orchestrator.canDrive?.({ flow: "f" })).toBe(false);
   const other = world(() => end, {}, { knows: () => false });
   await other.orchestrator.start(start);
   expect(other.advances).toEqual([]);

@@ -2,6 +2,7 @@ import { isKitaruError } from "../core/errors.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import type {
   Directive,
+  FlowCode,
   Orchestrator,
   OrchestratorHost,
   ParkDirective,
@@ -43,7 +44,7 @@ export interface MemoryOrchestratorOptions extends OrchestratorFaults {
 export interface MemoryOrchestrator extends Orchestrator {
   attach(host: OrchestratorHost): void;
   readonly isGone?: (owner: string) => Promise<boolean>;
-  readonly canDrive?: (flow: string) => boolean;
+  readonly canDrive?: (code: FlowCode) => boolean;
   /** Names of the orchestrations under way: of one execution, or of all. */
   orchestrations(executionId?: string): readonly string[];
   /** Wake for no reason. */
@@ -68,7 +69,7 @@ class Drives implements MemoryOrchestrator {
   #host: OrchestratorHost | undefined;
   #started = 0;
   readonly isGone?: (owner: string) => Promise<boolean>;
-  readonly canDrive?: (flow: string) => boolean;
+  readonly canDrive?: (code: FlowCode) => boolean;
 
   constructor(options: MemoryOrchestratorOptions) {
     this.#options = options;
@@ -76,7 +77,7 @@ class Drives implements MemoryOrchestrator {
     const prefix = `${options.name ?? defaultName}/`;
     this.isGone = async (owner) =>
       owner.startsWith(prefix) && ![...this.#drives].some((drive) => drive.owner === owner);
-    this.canDrive = (flow) => this.#host?.knows(flow) === true;
+    this.canDrive = (code) => this.#host?.knows(code) === true;
   }
 
   attach(host: OrchestratorHost): void {
@@ -85,7 +86,7 @@ class Drives implements MemoryOrchestrator {
 
   async start(params: StartParams): Promise<void> {
     const host = this.#host;
-    if (host === undefined || !host.knows(params.flow)) return;
+    if (host === undefined || !host.knows(params)) return;
     const { style = "process", name = defaultName, starts } = this.#options;
     for (let left = starts?.(params) ?? 1; left > 0; left -= 1) {
       const ringing = style === "process" ? this.#of(params.executionId)[0] : undefined;

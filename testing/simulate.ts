@@ -320,7 +320,7 @@ class World {
           this.#ledger.blame(`the drive of ${id} gave up: ${String(error)}`);
       },
       sweep: () => this.#act("sweep", sweep),
-      knows: (flow) => registry.flow(flow) !== undefined,
+      knows: ({ flow }) => registry.flow(flow) !== undefined,
     };
   }
 

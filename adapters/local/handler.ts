@@ -1,4 +1,5 @@
 import { pathToFileURL } from "node:url";
+import { bundleSource } from "../../core/deployments/bundle-loader.ts";
 import { type EngineContext, engineContext } from "../../core/engine/context.ts";
 import { registry } from "../../core/engine/definitions.ts";
 import { loadDefinitions } from "../../core/engine/loading.ts";
@@ -21,12 +22,13 @@ interface Job {
 async function main(text: string): Promise<void> {
   const { ref, worker } = JSON.parse(text) as Job;
   const backend = await local(worker.options).open({ name: "local", root: worker.root });
-  const context = engineContext({ backend, registry });
+  const bundles = bundleSource(backend.blobs);
+  const context = engineContext({ backend, registry, bundles });
   await loadModuleOf(context, ref);
   configure({ root: worker.root }); // after the module, which may have chosen a config itself
   const { config } = await currentConfig();
   const models = defineModels(config.models, config.defaultModel);
-  const runtime = new Runtime({ stack: "local", backend, models });
+  const runtime = new Runtime({ stack: "local", backend, models, bundles });
   await runtime.host.task(ref);
   await checkOutcome(context, ref);
   await runtime.close();
@@ -35,6 +37,7 @@ async function main(text: string): Promise<void> {
 async function loadModuleOf(context: EngineContext, ref: TaskRef): Promise<void> {
   const { head, journal } = await load(context, ref.executionId);
   const facts = head === undefined ? undefined : readHead(head).facts;
+  if (facts?.bundle !== undefined) return; // its own bundle is loaded when the attempt is run
   const open = journal.state.opens.get(ref.callId);
   if (facts?.source === undefined || open === undefined)
     throw new KitaruStateError(

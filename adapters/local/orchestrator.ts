@@ -1,6 +1,7 @@
 import { isKitaruError } from "../../core/errors.ts";
 import type {
   Directive,
+  FlowCode,
   Orchestrator,
   OrchestratorHost,
   ParkDirective,
@@ -36,9 +37,10 @@ export class LocalOrchestrator implements Orchestrator {
     this.#host = host;
   }
 
-  async start({ executionId, flow }: StartParams): Promise<void> {
+  async start(params: StartParams): Promise<void> {
     const host = this.#host;
-    if (host === undefined || this.#isClosed || !host.knows(flow)) return; // a process that knows the flow sweeps it up
+    const { executionId } = params;
+    if (host === undefined || this.#isClosed || !host.knows(params)) return; // a process that knows the flow sweeps it up
     if (this.#ring(executionId)) return;
     const owner = this.#socket.token ?? (await this.#listen());
     if (this.#drives.has(executionId)) return;
@@ -46,7 +48,7 @@ export class LocalOrchestrator implements Orchestrator {
     this.#drives.set(executionId, drive);
     void drive.run().finally(() => {
       this.#drives.delete(executionId);
-      if (drive.isRung) void this.start({ executionId, flow, generation: 0 });
+      if (drive.isRung) void this.start(params);
     });
   }
 
@@ -63,8 +65,8 @@ export class LocalOrchestrator implements Orchestrator {
     return (await ringProcess(owner, "")) === "gone";
   }
 
-  canDrive(flow: string): boolean {
-    return !this.#isClosed && this.#host?.knows(flow) === true;
+  canDrive(code: FlowCode): boolean {
+    return !this.#isClosed && this.#host?.knows(code) === true;
   }
 
   async stop(executionId: string): Promise<void> {

@@ -1,4 +1,5 @@
 import { pathToFileURL } from "node:url";
+import { contextOf, definitionsAtHand } from "../engine/code.ts";
 import type { EngineContext } from "../engine/context.ts";
 import { loadDefinitions } from "../engine/loading.ts";
 import type { Runtime } from "../engine/runtime.ts";
@@ -124,12 +125,14 @@ async function prepare(
   if (execution.head === undefined) return { drivenBy: "nobody" };
   const { orchestrator } = context.backend;
   const { facts } = readHead(execution.head);
-  const canDrive = (): boolean => orchestrator.canDrive?.(facts.flow) ?? false;
   if (orchestrator.canDrive === undefined) return { drivenBy: "another process" };
-  const isElsewhere = !canDrive() && (await isDrivenElsewhere(context, execution));
-  if (canDrive() || (isElsewhere && !isNeeded))
+  const isAtHand =
+    orchestrator.canDrive(facts) &&
+    definitionsAtHand(context, facts)?.flow(facts.flow) !== undefined;
+  const isElsewhere = !isAtHand && (await isDrivenElsewhere(context, execution));
+  if (isAtHand || (isElsewhere && !isNeeded))
     return { drivenBy: isElsewhere ? "another process" : "this process" };
-  const problem = await loadFlow(context, facts);
+  const problem = await loadCode(context, facts);
   if (isElsewhere) return { drivenBy: "another process" };
   return problem === undefined ? { drivenBy: "this process" } : { drivenBy: "nobody", problem };
 }
@@ -151,13 +154,26 @@ async function isDrivenElsewhere(
   return (await context.backend.orchestrator.isGone?.(token)) !== true;
 }
 
-/** Load the module of a flow, unless its flow is defined; what keeps it from being loaded, if anything. */
-export async function loadFlow(
+/** Load the code of an execution; what keeps it from being loaded, if anything. */
+export async function loadCode(
+  context: EngineContext,
+  facts: Head["facts"],
+): Promise<Error | undefined> {
+  if (facts.bundle === undefined) return loadFlow(context, facts);
+  try {
+    await contextOf(context, facts);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error : new KitaruStateError(String(error));
+  }
+}
+
+async function loadFlow(
   context: EngineContext,
   facts: Pick<Head["facts"], "flow" | "source" | "id">,
 ): Promise<Error | undefined> {
   const { flow, source, id } = facts;
-  const isDefined = (): boolean => context.registry.flow(flow) !== undefined;
+  const isDefined = (): boolean => context.program.flow(flow) !== undefined;
   if (isDefined()) return undefined;
   if (source === undefined)
     return new KitaruStateError(

@@ -1,4 +1,5 @@
 import type { EngineContext } from "../engine/context.ts";
+import { definitionsAtHand } from "../engine/code.ts";
 import type { Runtime } from "../engine/runtime.ts";
 import { readStatus } from "../engine/status.ts";
 import { KitaruStateError } from "../errors.ts";
@@ -195,7 +196,7 @@ function viewOf(context: EngineContext, execution: ReadExecution): ExecutionView
     status,
     plan,
     now: context.clock.now(),
-    typeOf: (name) => context.registry.checkpoint(name)?.type,
+    typeOf: (name) => definitionsAtHand(context, head.facts)?.checkpoint(name)?.type,
   });
 }
 

@@ -1,12 +1,13 @@
+import { pinOfVersion } from "../deployments/invoke.ts";
 import type { Override } from "../engine/replay/override.ts";
 import { type ReplayRequest, startReplay } from "../engine/replay/start-replay.ts";
 import type { Runtime } from "../engine/runtime.ts";
 import { readStatus } from "../engine/status.ts";
 import { KitaruStateError, KitaruUsageError } from "../errors.ts";
-import { type ExecutionStatus, headKey, readHead } from "../journal/head.ts";
+import { type ExecutionStatus, type HeadFacts, headKey, readHead } from "../journal/head.ts";
 import { type FlowHandle, handleOf, newExecutionId } from "../primitives/handle.ts";
 import { type ReplayTarget, selectorOf } from "../primitives/replay-target.ts";
-import { loadFlow, untilRest } from "./driving.ts";
+import { loadCode, untilRest } from "./driving.ts";
 
 /** What a replay is to be. */
 export interface ReplayOptions {
@@ -20,8 +21,8 @@ export interface ReplayOptions {
   readonly input?: unknown;
   /** Calls whose recorded outcomes are reused whatever their input, also after `from`. */
   readonly skip?: readonly ReplayTarget[];
-  /** Version to run. @default that of the replayed execution */
-  readonly version?: string;
+  /** Number of the deployed version to run, or `local` for the flow as it is in source. @default that of the replayed execution */
+  readonly version?: number | "local";
   /** Resolve only once the replay has ended, or rests on a wait. @default false */
   readonly wait?: boolean;
 }
@@ -68,10 +69,9 @@ export async function replayOne(
   source: string,
   options: ReplayOptions,
 ): Promise<ReplayResult> {
-  await haveFlow(runtime, source);
   const id = newExecutionId();
   await startReplay(runtime.context, {
-    ...requestOf(source, options),
+    ...(await requestOf(runtime, source, options)),
     id,
     stack: runtime.stack,
   });
@@ -118,9 +118,17 @@ export async function replayAll(
   };
 }
 
-/** What the engine is asked for. */
-export function requestOf(source: string, options: ReplayOptions): ReplayRequest {
+/** What the engine is asked for, with the code at hand. */
+export async function requestOf(
+  runtime: Runtime,
+  source: string,
+  options: ReplayOptions,
+): Promise<ReplayRequest> {
   const { from, overrides = {}, with: typed = [], input, skip, version } = options;
+  const facts = await factsOf(runtime, source);
+  const pin = version === undefined ? facts : await pinOfVersion(runtime, facts.flow, version);
+  const problem = await loadCode(runtime.context, { ...facts, ...pin });
+  if (problem !== undefined) throw problem;
   const untyped = Object.entries(overrides).map(([target, output]): Override => ({
     kind: "override",
     target,
@@ -134,20 +142,18 @@ export function requestOf(source: string, options: ReplayOptions): ReplayRequest
     ...(from === undefined ? {} : { from: selectorOf(from) }),
     ...(skip === undefined ? {} : { skip: skip.map(selectorOf) }),
     ...(input === undefined ? {} : { input }),
-    ...(version === undefined ? {} : { version }),
+    pin,
   };
 }
 
-/** Have the flow of an execution defined in this program. */
-export async function haveFlow({ context }: Runtime, source: string): Promise<void> {
+async function factsOf({ context }: Runtime, source: string): Promise<HeadFacts> {
   const record = await context.backend.records.get(headKey(source));
   if (record === undefined)
     throw new KitaruStateError(
       `There is no execution "${source}" on this stack. \`kitaru executions list\` shows what there is.`,
       { code: "not_found" },
     );
-  const problem = await loadFlow(context, readHead(record).facts);
-  if (problem !== undefined) throw problem;
+  return readHead(record).facts;
 }
 
 async function atRest(

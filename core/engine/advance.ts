@@ -9,16 +9,18 @@ import {
 } from "../journal/entry.ts";
 import { type Head, type HeadView, listNames, readHead, updateHead } from "../journal/head.ts";
 import { type Inbox, type InboxItem, inboxDraft, readInbox } from "../journal/inbox.ts";
+import type { LoadedExecution } from "../journal/journal.ts";
 import { storeError } from "../journal/stored-error.ts";
 import type { AdvanceParams, Directive, ParkParams } from "../ports/orchestrator.ts";
 import { adopt } from "./adopt.ts";
 import { cancelChildren } from "./children.ts";
+import { contextOf } from "./code.ts";
 import { type EngineContext, makeNonce, observe } from "./context.ts";
 import { FlowRun, type RunResult } from "./flow-run.ts";
 import { openReplay } from "./replay/replay.ts";
 import { isParentsCancel } from "./retry-execution.ts";
 import { Session, load, takeFresh } from "./session.ts";
-import { signal } from "./signal.ts";
+import { isRetryPending, signal } from "./signal.ts";
 
 /** Advances without progress after which an execution is given up: something kills every one of them. */
 const poisonAdvances = 5;
@@ -59,7 +61,7 @@ async function takeOver(
     const session = await openSession(context, params.executionId);
     const now = context.clock.now();
     const inbox = readInbox(session.inbox);
-    const adopted = await adopt(context, inbox, session.state, now);
+    const adopted = await adopt(session.context, inbox, session.state, now);
     if (session.state.ended !== undefined && !isReopening(adopted))
       return { directive: await settleEnd(session) };
     if (await isHeldByAnother(session, params.owner, now)) return { directive: { kind: "end" } };
@@ -108,7 +110,14 @@ async function openSession(context: EngineContext, executionId: string): Promise
     throw new KitaruStateError(`There is no execution "${executionId}" on this stack.`, {
       code: "not_found",
     });
-  return new Session(context, execution, execution.head, fresh !== undefined);
+  const code = isOver(execution) ? context : contextOf(context, readHead(execution.head).facts);
+  const own = code instanceof Promise ? await code : code;
+  return new Session(own, execution, execution.head, fresh !== undefined);
+}
+
+/** Whether none of the flow's code will run any more. */
+function isOver({ journal, inbox }: LoadedExecution): boolean {
+  return journal.state.ended !== undefined && !isRetryPending(readInbox(inbox), journal.state);
 }
 
 /** Another owner's claim stands until it runs out, unless its advance has ended the execution or the owner is known to be gone. */
@@ -120,8 +129,13 @@ async function isHeldByAnother(session: Session, owner: string, now: number): Pr
 }
 
 function checkRunnable(session: Session): void {
-  const { flow } = readHead(session.head).facts;
+  const { flow, version, bundle } = readHead(session.head).facts;
   if (session.context.registry.flow(flow) !== undefined) return;
+  if (bundle !== undefined)
+    throw new KitaruStateError(
+      `Execution ${session.executionId} is pinned to version ${version}, whose bundle ${bundle.slice(0, 12)} does not define flow "${flow}". Start it again on another version.`,
+      { details: { flow, version } },
+    );
   throw new KitaruStateError(
     `Flow "${flow}" of execution ${session.executionId} is not defined in this program. Load its module first: run it with \`kitaru dev\` (which loads the flows of kitaru.config.ts), or import the module that defines it.`,
     { details: { flow } },

@@ -78,6 +78,10 @@ export class Attempt implements CheckpointScope {
     return this.#params.name;
   }
 
+  get version(): string {
+    return this.#params.context.version;
+  }
+
   get facts(): CheckpointFacts {
     const { executionId, callId, number, isReplay } = this.#params;
     const idempotencyKey = `${executionId}/${callId}`;

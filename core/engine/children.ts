@@ -58,7 +58,7 @@ async function startChild(
     id,
     flow,
     input: await context.values.get(input),
-    version: parent.version,
+    pin: parent,
     stack: parent.stack,
     parent: { id: executionId, call: open.id },
     ...(parent.source === undefined ? {} : { source: parent.source }),

@@ -22,12 +22,27 @@ export interface Observer {
   readonly appended?: (event: { executionId: string; entries: readonly Entry[] }) => void;
 }
 
+/** Code of deployed versions, by the hash of the bundle that holds it. */
+export interface BundleSource {
+  /** Definitions of a bundle this process has loaded. */
+  loaded(bundle: string): Registry | undefined;
+  /** Load a bundle. Throws a backend error (`corrupt`) when its content is not what its hash says. */
+  load(bundle: string): Promise<Registry>;
+}
+
 /** What every part of the engine works with. */
 export interface EngineContext {
   readonly backend: Backend;
   readonly clock: Clock;
   readonly values: ValueStore;
+  /** What this program itself defines. */
+  readonly program: Registry;
+  /** What the execution at hand runs on: the program's definitions, or those of its bundle. */
   readonly registry: Registry;
+  /** Deployed version of {@link registry}; `local` for the program's own definitions. */
+  readonly version: string;
+  /** Absent in a process that cannot run deployed versions. */
+  readonly bundles?: BundleSource;
   readonly models: ModelRegistry;
   readonly observers: Set<Observer>;
   /**
@@ -42,16 +57,20 @@ export interface EngineContext {
 interface ContextParams {
   readonly backend: Backend;
   readonly registry: Registry;
+  readonly bundles?: BundleSource;
   readonly models?: ModelRegistry;
   readonly random?: () => number;
 }
 
 /** Put together what the engine needs from a backend and a program's definitions. */
 export function engineContext(params: ContextParams): EngineContext {
-  const { backend, registry } = params;
+  const { backend, registry, bundles } = params;
   return {
     backend,
+    program: registry,
     registry,
+    version: localVersion,
+    ...(bundles === undefined ? {} : { bundles }),
     clock: backend.clock ?? systemClock,
     values: new ValueStore(backend.blobs, backend.capabilities.inlineBytes),
     models: params.models ?? { aliases: {} },
@@ -60,6 +79,9 @@ export function engineContext(params: ContextParams): EngineContext {
     random: params.random ?? Math.random,
   };
 }
+
+/** Version of executions that run from source. */
+export const localVersion = "local" as const;
 
 /** Text that no other append, item or start carries. */
 export function makeNonce(context: EngineContext): string {

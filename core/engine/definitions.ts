@@ -46,6 +46,8 @@ export interface FlowDefinition {
   readonly cache?: CacheSetting;
   /** Path of the module that defines it, as far as known. */
   readonly source?: string;
+  /** Hash of the bundle that defines it; absent for code loaded from source. */
+  readonly bundle?: string;
 }
 
 type Definition = CheckpointDefinition | WaitDefinition | FlowDefinition;
@@ -60,9 +62,15 @@ export function checkName(what: string, name: unknown): asserts name is string {
   );
 }
 
-/** The flows, checkpoints and waits this program has defined; handles register themselves. */
+/** The flows, checkpoints and waits of a program, or of one bundle; handles register themselves. */
 export class Registry {
+  /** Hash of the bundle whose definitions these are; absent for the program's own. */
+  readonly bundle: string | undefined;
   readonly #byName = new Map<string, Definition>();
+
+  constructor(bundle?: string) {
+    this.bundle = bundle;
+  }
 
   add(definition: Definition): void {
     const other = this.#byName.get(definition.name);
@@ -90,7 +98,14 @@ export class Registry {
 
   /** Names of the defined flows, in order of definition. */
   flowNames(): string[] {
-    return [...this.#byName.values()].filter((d) => d.kind === "flow").map((d) => d.name);
+    return this.all("flow").map(({ name }) => name);
+  }
+
+  /** Every definition of a kind, in order of definition. */
+  all<K extends Definition["kind"]>(kind: K): Extract<Definition, { kind: K }>[] {
+    return [...this.#byName.values()].filter(
+      (definition): definition is Extract<Definition, { kind: K }> => definition.kind === kind,
+    );
   }
 
   /** Forget everything, so that modules may be loaded anew. */
@@ -101,3 +116,21 @@ export class Registry {
 
 /** The definitions of this program. */
 export const registry: Registry = new Registry();
+
+let defining = registry;
+
+/** The registry that what is being defined now belongs to. */
+export function definingRegistry(): Registry {
+  return defining;
+}
+
+/** Run `fn`, which defines things at once, for another registry than the program's. */
+export function definingIn<T>(other: Registry, fn: () => T): T {
+  const before = defining;
+  defining = other;
+  try {
+    return fn();
+  } finally {
+    defining = before;
+  }
+}

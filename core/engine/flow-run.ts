@@ -164,6 +164,10 @@ export class FlowRun implements FlowScope {
     if (state.cancelling !== undefined) this.#deliverable.push(state.cancelling.position);
   }
 
+  get version(): string {
+    return this.session.context.version;
+  }
+
   get state(): JournalState {
     return this.session.state;
   }

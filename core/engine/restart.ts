@@ -1,8 +1,19 @@
-import { type Head, headDraft, isEnd, readHead } from "../journal/head.ts";
+import { type Head, type HeadFacts, headDraft, isEnd, readHead } from "../journal/head.ts";
 import { readInbox } from "../journal/inbox.ts";
+import type { StartParams } from "../ports/orchestrator.ts";
 import type { StoredRecord } from "../ports/records.ts";
 import type { EngineContext } from "./context.ts";
 import { load } from "./session.ts";
+
+/** What an orchestrator needs to know of an execution. */
+export function startParams({ id, flow, bundle, generation }: HeadFacts): StartParams {
+  return {
+    executionId: id,
+    flow,
+    ...(bundle === undefined ? {} : { bundle }),
+    generation,
+  };
+}
 
 /**
  * Set going an execution whose orchestration is gone, under the next generation.
@@ -19,7 +30,7 @@ export async function restartExecution(
   const next: Head = { ...head, facts: { ...head.facts, generation }, dueAt };
   const result = await records.put(headDraft(next, capabilities.dueShards), record.version);
   if (!result.ok) return false;
-  await orchestrator.start({ executionId: head.facts.id, flow: head.facts.flow, generation });
+  await orchestrator.start(startParams(next.facts));
   return true;
 }
 
@@ -33,7 +44,7 @@ export async function takeUp(context: EngineContext, id: string): Promise<void> 
   const { head: record, inbox, journal } = await load(context, id);
   if (record === undefined) return;
   const { facts, view } = readHead(record);
-  if (isEnd(view.status) || orchestrator.canDrive?.(facts.flow) === false) return;
+  if (isEnd(view.status) || orchestrator.canDrive?.(facts) === false) return;
   const driver = readInbox(inbox).parked ?? journal.state.lastAdvance?.owner;
   if (driver !== undefined && !(await orchestrator.isGone(driver))) return;
   await restartExecution(context, record);

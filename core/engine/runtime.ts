@@ -6,7 +6,7 @@ import { systemClock } from "../ports/clock.ts";
 import type { OrchestratorHost } from "../ports/orchestrator.ts";
 import { advance, parkExecution } from "./advance.ts";
 import { cancellable } from "./calls/cancel-watch.ts";
-import { type EngineContext, engineContext } from "./context.ts";
+import { type BundleSource, type EngineContext, engineContext } from "./context.ts";
 import { type Registry, registry as programRegistry } from "./definitions.ts";
 import { isReopened } from "./status.ts";
 import { sweep } from "./sweep.ts";
@@ -18,6 +18,8 @@ interface RuntimeParams {
   readonly backend: Backend;
   readonly models?: ModelRegistry;
   readonly registry?: Registry;
+  /** Where deployed versions are loaded from. */
+  readonly bundles?: BundleSource;
   readonly random?: () => number;
 }
 
@@ -130,7 +132,10 @@ function hostOf(context: EngineContext, failed: OrchestratorHost["failed"]): Orc
       ),
     crashed: (ref, why) => recordCrash(context, ref, why),
     sweep: () => sweep(context),
-    knows: (flow) => context.registry.flow(flow) !== undefined,
+    knows: ({ flow, bundle }) =>
+      bundle === undefined
+        ? context.program.flow(flow) !== undefined
+        : context.bundles !== undefined,
     failed,
   };
 }

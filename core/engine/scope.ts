@@ -19,6 +19,8 @@ export type CallSpec =
 export interface FlowScope {
   readonly kind: "flow";
   readonly executionId: string;
+  /** Deployed version the code belongs to, or `local`. */
+  readonly version: string;
   /** Ask for a call; the promise settles when its outcome is delivered, and never otherwise. */
   ask(spec: CallSpec): Promise<unknown>;
   log(fields: Readonly<Record<string, unknown>>): void;
@@ -46,6 +48,8 @@ export interface CheckpointFacts {
 export interface CheckpointScope {
   readonly kind: "checkpoint";
   readonly name: string;
+  /** Deployed version the code belongs to, or `local`. */
+  readonly version: string;
   readonly facts: CheckpointFacts;
   llm(call: LlmCall): Promise<unknown>;
   save(artifact: { readonly name: string; readonly type: string; readonly value: unknown }): void;

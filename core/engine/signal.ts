@@ -10,10 +10,12 @@ import {
   versionOf,
 } from "../journal/inbox.ts";
 import type { JournalState } from "../journal/state.ts";
-import type { WaitingEntry } from "../journal/entry.ts";
+import type { OpeningEntry, WaitingEntry } from "../journal/entry.ts";
 import { validateJson } from "../schema.ts";
 import { answerFields, checkAnswer, gateAnswer, isSameAnswer } from "./answer.ts";
+import { type Pin, contextOf, definitionsAtHand } from "./code.ts";
 import { type EngineContext, makeNonce } from "./context.ts";
+import type { Registry } from "./definitions.ts";
 import { isRetryable, isRevocable } from "./retry-execution.ts";
 import { load } from "./session.ts";
 import { restartExecution } from "./restart.ts";
@@ -102,7 +104,7 @@ export async function nudge(
   try {
     if (token !== undefined && (await orchestrator.wake(token, id))) return;
     const head = await records.get({ partition: `exec/${id}`, sort: "head" });
-    if (head !== undefined && orchestrator.canDrive?.(readHead(head).facts.flow) === true)
+    if (head !== undefined && orchestrator.canDrive?.(readHead(head).facts) === true)
       await restartExecution(context, head);
   } catch {
     // the item is durable and overdue in 30 s: the sweep heals whatever went wrong here
@@ -302,7 +304,7 @@ async function checkedAnswer(
   const name = waitName(target);
   const base = { kind: "answer", call: target, name } as const;
   const open = situation.state.opens.get(target);
-  const definition = context.registry.wait(name);
+  const definition = (await definitionsFor(context, situation.head.facts, open))?.wait(name);
   if (definition !== undefined) {
     const checked = await checkAnswer(definition, value);
     if (!checked.ok) throw invalidAnswer(situation.id, target, checked.issues);
@@ -321,6 +323,17 @@ async function checkedAnswer(
     if (open.gate === true) return { ...base, ...(await answerFields(context, target, undefined)) };
   }
   return { ...base, ...(await answerFields(context, target, value)), raw: true };
+}
+
+/** An answer is checked by the execution's own code where that is at hand, or where nothing else can check it. */
+async function definitionsFor(
+  context: EngineContext,
+  pin: Pin,
+  open: OpeningEntry | undefined,
+): Promise<Registry | undefined> {
+  const isUncheckable = open?.t === "waiting" && open.gate !== true && open.schema === undefined;
+  if (isUncheckable) return (await contextOf(context, pin)).registry;
+  return definitionsAtHand(context, pin);
 }
 
 function invalidAnswer(id: string, target: string, issues: string): KitaruWaitValidationError {

@@ -2,18 +2,19 @@ import { KitaruStateError, KitaruUsageError } from "../errors.ts";
 import { digest } from "../hash.ts";
 import { type Head, type HeadFacts, headDraft, headKey, isEnd, readHead } from "../journal/head.ts";
 import { validate } from "../schema.ts";
-import { type EngineContext, makeNonce } from "./context.ts";
+import type { Pin } from "./code.ts";
+import { type EngineContext, localVersion, makeNonce } from "./context.ts";
 import type { FlowDefinition } from "./definitions.ts";
 import type { Inherited } from "./replay/plan.ts";
-import { takeUp } from "./restart.ts";
+import { startParams, takeUp } from "./restart.ts";
 
 /** What a start needs to know. */
 export interface StartExecution {
   readonly id: string;
-  readonly flow: FlowDefinition;
+  readonly flow: Pick<FlowDefinition, "name" | "input" | "timeoutMs">;
   readonly input: unknown;
-  /** Deployment version, or `local` for a flow that runs from source. */
-  readonly version?: string;
+  /** Deployed version it is pinned to. @default the flow as it is in source */
+  readonly pin?: Pin;
   readonly stack: string;
   readonly parent?: { readonly id: string; readonly call: string };
   readonly source?: string;
@@ -42,16 +43,12 @@ export async function startExecution(context: EngineContext, start: StartExecuti
   await noteFlow(context, start.flow.name);
   const draft = headDraft(head, capabilities.dueShards);
   const result = await records.put(draft, "absent");
-  if (result.ok && orchestrator.canDrive?.(start.flow.name) === true)
+  if (result.ok && orchestrator.canDrive?.(head.facts) === true)
     context.fresh.set(start.id, { ...draft, version: result.version });
   const stored = result.ok ? head : await existing(context, start, head);
   if (isEnd(stored.view.status)) return stored;
   if (result.ok || stored.view.status === "queued")
-    await orchestrator.start({
-      executionId: start.id,
-      flow: start.flow.name,
-      generation: stored.facts.generation,
-    });
+    await orchestrator.start(startParams(stored.facts));
   else await takeUp(context, start.id);
   return stored;
 }
@@ -61,8 +58,8 @@ export const flowsPartition = "flows";
 
 const noted = new WeakMap<EngineContext, Set<string>>();
 
-/** Written once per flow; a process asks once. */
-async function noteFlow(context: EngineContext, flow: string): Promise<void> {
+/** Make a flow findable by name, before anything of it is written. Written once per flow; a process asks once. */
+export async function noteFlow(context: EngineContext, flow: string): Promise<void> {
   const known = noted.get(context) ?? new Set();
   if (known.has(flow)) return;
   await context.backend.records.put(
@@ -88,12 +85,13 @@ async function newHead(
   input: unknown,
 ): Promise<Head> {
   const now = context.clock.now();
-  const { flow, parent, source, replay, isReplay } = start;
+  const { flow, parent, source, replay, isReplay, pin = { version: localVersion } } = start;
   const nonce = makeNonce(context);
   const facts: HeadFacts = {
     id: start.id,
     flow: flow.name,
-    version: start.version ?? "local",
+    version: pin.version,
+    ...(pin.bundle === undefined ? {} : { bundle: pin.bundle }),
     stack: start.stack,
     input: await context.values.put(input, `the input of flow "${flow.name}"`),
     h: digest(input),

@@ -47,7 +47,7 @@ export async function sweepExecution(context: EngineContext, id: string): Promis
   const now = context.clock.now();
   if (!isOverdue(head, inbox, now)) return;
   const { orchestrator } = context.backend;
-  if (orchestrator.canDrive?.(head.facts.flow) === false) return; // a process that knows the flow will
+  if (orchestrator.canDrive?.(head.facts) === false) return; // a process that knows the flow will
   if (isSettled(execution, head, inbox)) return clearInbox(context, id, execution);
   if (await isWellParked(context, execution, inbox, now))
     return dueWith(context, record, inbox.dueAt);

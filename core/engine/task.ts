@@ -10,6 +10,7 @@ import type { TaskRef } from "../ports/orchestrator.ts";
 import { findArtifact } from "./artifacts.ts";
 import { Attempt, type AttemptResult, type LlmRecording, abortAfter } from "./attempt.ts";
 import { type ExtraEntry, extraEntries } from "./calls/extras.ts";
+import { contextOf } from "./code.ts";
 import { type EngineContext, observe } from "./context.ts";
 import type { CheckpointDefinition } from "./definitions.ts";
 import { llmFields } from "./llm-entry.ts";
@@ -67,19 +68,21 @@ function llmDocuments(
  * Does nothing when the call has been settled meanwhile.
  */
 export async function runTask(
-  context: EngineContext,
+  process: EngineContext,
   ref: TaskRef,
   signal?: AbortSignal,
 ): Promise<void> {
-  const { head, journal, tasks } = await load(context, ref.executionId);
+  const { head, journal, tasks } = await load(process, ref.executionId);
   const open = journal.state.opens.get(ref.callId);
   if (head === undefined || open?.t !== "scheduled" || open.no !== ref.attempt) return;
   if (journal.state.outcomes.has(ref.callId) || tasks.has(taskSort(ref.callId, ref.attempt)))
     return;
+  const { facts } = readHead(head);
+  const context = await contextOf(process, facts);
   const definition = context.registry.checkpoint(open.name);
   if (definition === undefined)
     throw new KitaruStateError(
-      `Checkpoint "${open.name}" of flow "${readHead(head).facts.flow}" is not defined in this program. Import the module that defines it.`,
+      `Checkpoint "${open.name}" of flow "${facts.flow}" is not defined in this program. Import the module that defines it.`,
     );
   if (definition.semantics === "at-most-once" && !(await claimStart(context, ref))) return;
   const { state } = journal;
@@ -107,10 +110,12 @@ export async function recordCrash(
   ref: TaskRef,
   why: string,
 ): Promise<void> {
-  const { journal, tasks } = await load(context, ref.executionId);
+  const { head, journal, tasks } = await load(context, ref.executionId);
   const open = journal.state.opens.get(ref.callId);
-  const definition = open === undefined ? undefined : context.registry.checkpoint(open.name);
-  if (open === undefined || definition === undefined) return;
+  if (head === undefined || open === undefined) return;
+  const { registry } = await contextOf(context, readHead(head).facts);
+  const definition = registry.checkpoint(open.name);
+  if (definition === undefined) return;
   const atMostOnce = definition.semantics === "at-most-once";
   const number = ref.attempt - spentAttempts(journal.state, ref.callId);
   const error = new KitaruExecutionError(

@@ -18,7 +18,10 @@ export type ExecutionStatus = "queued" | "running" | "waiting" | EndStatus;
 export interface HeadFacts {
   readonly id: string;
   readonly flow: string;
+  /** Number of the deployed version it is pinned to, or `local`. A child has its parent's. */
   readonly version: string;
+  /** Hash of the bundle that version is in; absent for a flow that runs from source. */
+  readonly bundle?: string;
   readonly stack: string;
   readonly input: ValueRef;
   /** Digest of the input. */

@@ -1,3 +1,4 @@
+import type { Plan } from "../plan/plan.ts";
 import type { Expectation } from "./records.ts";
 
 /** One isolated attempt to run. */
@@ -26,10 +27,16 @@ export interface ParkDirective {
   readonly epoch: number;
 }
 
-/** Names one orchestration of an execution. */
-export interface StartParams {
-  readonly executionId: string;
+/** Which code an execution runs. */
+export interface FlowCode {
   readonly flow: string;
+  /** Hash of the bundle its deployed version is in; absent for a flow that runs from source. */
+  readonly bundle?: string;
+}
+
+/** Names one orchestration of an execution. */
+export interface StartParams extends FlowCode {
+  readonly executionId: string;
   /** Counts restarts of the orchestration, from 1. */
   readonly generation: number;
 }
@@ -68,14 +75,16 @@ export interface OrchestratorHost {
   failed(executionId: string, error: unknown): void;
   /** Restart or wake what is overdue; returns how many executions were touched. */
   sweep(): Promise<number>;
-  /** Whether this program defines the flow. */
-  knows(flow: string): boolean;
+  /** Whether this program has the code, or can load it. */
+  knows(code: FlowCode): boolean;
 }
 
 /** A resumable alarm clock: it carries no data and may lose, double or invent wakes. */
 export interface Orchestrator {
   /** In-process orchestrators drive the host they are attached to; cloud ones ignore this. */
   attach?(host: OrchestratorHost): void;
+  /** Make ready for executions of a bundle; absent where nothing has to be. Repeatable, and other bundles' stay. */
+  publish?(plan: Plan): Promise<void>;
   /** Begin driving an execution. Doubled starts are harmless. */
   start(params: StartParams): Promise<void>;
   /** Nudge a parked or running orchestration. False when it is known that nobody listens on `token` any more. */
@@ -84,7 +93,7 @@ export interface Orchestrator {
   stop(executionId: string): Promise<void>;
   /** Whether `owner` is known to be gone, so its claim need not be waited out. */
   isGone?(owner: string): Promise<boolean>;
-  /** Whether this process could take over an execution of `flow`; absent where orchestration runs elsewhere. */
-  canDrive?(flow: string): boolean;
+  /** Whether this process could take over an execution of this code; absent where orchestration runs elsewhere. */
+  canDrive?(code: FlowCode): boolean;
   close?(): Promise<void>;
 }

@@ -4,7 +4,7 @@ import {
   type CacheSetting,
   type CheckpointDefinition,
   checkName,
-  registry,
+  definingRegistry,
 } from "../engine/definitions.ts";
 import type { Override } from "../engine/replay/override.ts";
 import { type RetryPolicy, neverRetry } from "../engine/retry.ts";
@@ -118,7 +118,7 @@ export function checkpoint(
       `checkpoint "${name}": the last argument must be the function to run.`,
     );
   const definition = define(name, options, fn);
-  registry.add(definition);
+  definingRegistry().add(definition);
 
   const where = `checkpoint "${name}"`;
   const call = (...args: readonly unknown[]): Promise<unknown> => {

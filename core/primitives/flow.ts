@@ -1,13 +1,18 @@
 import type { Storable } from "../codec.ts";
+import type { DeployParams } from "../deployments/deploy.ts";
+import type { Deployment } from "../deployments/deployment.ts";
+import type { InvokeOptions } from "../deployments/invoke.ts";
 import type { Duration } from "../duration.ts";
-import { type FlowDefinition, checkName, registry } from "../engine/definitions.ts";
+import { type FlowDefinition, checkName, definingRegistry } from "../engine/definitions.ts";
 import type { Override } from "../engine/replay/override.ts";
 import { flowScope } from "../engine/scope.ts";
-import { isLoadingModules } from "../engine/loading.ts";
+import { isLoadingModules, never } from "../engine/loading.ts";
+import type { Runtime } from "../engine/runtime.ts";
 import { KitaruUsageError } from "../errors.ts";
 import type { SchemaInput, SchemaOutput, StandardSchema } from "../schema.ts";
+import { activeRuntime } from "../stacks.ts";
 import { cacheSetting, positiveDuration } from "./checkpoint.ts";
-import { type FlowHandle, type RunOptions, startRun } from "./handle.ts";
+import { type FlowHandle, type RunOptions, startInvoke, startRun } from "./handle.ts";
 import { type FlowReplayOptions, startReplayRun } from "./replay.ts";
 import { overridable } from "./replay-target.ts";
 import { definingModule } from "./source.ts";
@@ -55,11 +60,30 @@ export interface Flow<In, Out> extends FlowCalls<In, Out> {
   ): FlowHandle<Out>[];
   /** One call of this flow as a child in a replay, by its number. */
   at(index: number): FlowCalls<In, Out>;
+  /** Make a new version of this flow, as its module is now. The first one becomes the default. */
+  deploy(options: FlowDeployOptions): Promise<Deployment>;
+  /** Start an execution of a deployed version, which it is pinned to. Never throws, as {@link run}. */
+  invoke(...args: InvokeArgs<In>): FlowHandle<Out>;
+}
+
+/** Options of {@link Flow.invoke}. */
+export type FlowInvokeOptions = InvokeOptions & {
+  /** Stack to run on. */
+  readonly stack?: string;
+};
+
+/** Options of {@link Flow.deploy}. */
+export interface FlowDeployOptions extends Pick<DeployParams, "entry" | "tag"> {
+  /** Stack to deploy to. */
+  readonly stack?: string;
 }
 
 type RunArgs<In> = undefined extends In
   ? [input?: In, options?: RunOptions]
   : [input: In, options?: RunOptions];
+type InvokeArgs<In> = undefined extends In
+  ? [input?: In, options?: FlowInvokeOptions]
+  : [input: In, options?: FlowInvokeOptions];
 type CallArgs<In> = undefined extends In ? [input?: In] : [input: In];
 
 type Body<In, R> = (
@@ -91,8 +115,10 @@ export function flow(
   if (typeof fn !== "function")
     throw new KitaruUsageError(`flow "${name}": the last argument must be the function to run.`);
   const definition = define(name, options, fn);
-  registry.add(definition);
+  definingRegistry().add(definition);
 
+  const runtimeOn = (stack: string | undefined): Promise<Runtime> =>
+    activeRuntime({ call: stack, flow: definition.stack });
   const refuse = (): never => {
     throw new KitaruUsageError(
       `Flow "${name}" was called like a function. Start it with ${name}.run(input) and await its .result(); inside another flow use ${name}.call(input).`,
@@ -111,12 +137,29 @@ export function flow(
     },
     ...overridable(`flow.${name}`),
     at: (index: number) => overridable(`${name}:${index}`),
+    deploy: ({ stack, ...params }: FlowDeployOptions) =>
+      isLoadingModules() ? never : deployFlow(name, params, runtimeOn(stack)),
+    invoke: (input?: unknown, choice: FlowInvokeOptions = {}) =>
+      startInvoke(name, input, choice, () => runtimeOn(choice.stack)),
   });
   Object.defineProperty(handle, "name", { value: name });
   return handle as unknown as Flow<never, unknown>;
 }
 
 type AnyBody = (input: never) => unknown;
+
+async function deployFlow(
+  name: string,
+  params: DeployParams,
+  runtime: Promise<Runtime>,
+): Promise<Deployment> {
+  // loaded here: most programs never deploy
+  const { deploy } = await import("../deployments/deploy.ts");
+  const { deployments } = await deploy(await runtime, { ...params, flows: [name] });
+  const [deployment] = deployments;
+  if (deployment === undefined) throw new TypeError("one flow makes one version");
+  return deployment;
+}
 
 function define(
   name: string,
@@ -129,7 +172,8 @@ function define(
     throw new KitaruUsageError(
       `${where}: retries must be a whole number of at least 0, not ${String(retries)}.`,
     );
-  const source = definingModule(flow);
+  const { bundle } = definingRegistry();
+  const source = bundle === undefined ? definingModule(flow) : undefined;
   return {
     kind: "flow",
     name,
@@ -142,5 +186,6 @@ function define(
       : { timeoutMs: positiveDuration(timeout, `the timeout of ${where}`) }),
     ...(cache === undefined ? {} : { cache: cacheSetting(cache, where) }),
     ...(source === undefined ? {} : { source }),
+    ...(bundle === undefined ? {} : { bundle }),
   };
 }

@@ -1,15 +1,22 @@
+import { type InvokeOptions, invokeVersion } from "../deployments/invoke.ts";
+import type { VersionChoice } from "../deployments/tags.ts";
 import { type Duration, parseDuration } from "../duration.ts";
+import type { Pin } from "../engine/code.ts";
+import { localVersion } from "../engine/context.ts";
 import type { FlowDefinition } from "../engine/definitions.ts";
-import { never } from "../engine/loading.ts";
-import type { EngineContext } from "../engine/context.ts";
+import { isLoadingModules, never } from "../engine/loading.ts";
 import type { Runtime } from "../engine/runtime.ts";
-import { load } from "../engine/session.ts";
-import { nudge, signal } from "../engine/signal.ts";
+import { currentScope } from "../engine/scope.ts";
+import { signal } from "../engine/signal.ts";
 import { startExecution } from "../engine/start.ts";
 import { readStatus } from "../engine/status.ts";
-import { KitaruExecutionError, KitaruStateError, KitaruTimeoutError } from "../errors.ts";
+import {
+  KitaruContextError,
+  KitaruExecutionError,
+  KitaruStateError,
+  KitaruTimeoutError,
+} from "../errors.ts";
 import { type ExecutionStatus, type Head, headKey, isEnd, readHead } from "../journal/head.ts";
-import { readInbox } from "../journal/inbox.ts";
 import { reviveError } from "../journal/stored-error.ts";
 import { activeRuntime } from "../stacks.ts";
 import { copied } from "./copied.ts";
@@ -52,16 +59,16 @@ export function startRun<T>({ definition, options, isInert, ...given }: RunParam
   const id = options.id ?? newExecutionId();
   const input = copied(given.input); // a schema may make something storable of what is not
   const runtime = isInert ? never : activeRuntime({ call: options.stack, flow: definition.stack });
-  const started = runtime.then(async ({ context, stack }) => {
-    const { view } = await startExecution(context, {
+  const started = runtime.then(({ context, stack }) =>
+    startExecution(context, {
       id,
       flow: definition,
       input,
       stack,
       ...(definition.source === undefined ? {} : { source: definition.source }),
-    });
-    if (view.status === "running" || view.status === "waiting") await takeUp(context, id);
-  });
+      pin: pinOf(definition),
+    }),
+  );
   return startedHandle<T>(id, runtime, started);
 }
 
@@ -75,10 +82,32 @@ export function startedHandle<T>(
   return new Handle<T>(id, runtime, started);
 }
 
-/** Go on with an execution that was under way already, unless somebody still drives it. */
-async function takeUp(context: EngineContext, id: string): Promise<void> {
-  const { inbox, journal } = await load(context, id);
-  await nudge(context, id, readInbox(inbox), journal.state);
+/** What a flow runs on: itself as it is in source, or, where a deployed version starts it, that version too. */
+export function pinOf({ bundle }: FlowDefinition): Pin {
+  if (bundle === undefined) return { version: localVersion };
+  const where = currentScope();
+  if (where !== undefined) return { version: where.version, bundle };
+  throw new KitaruContextError(
+    "A deployed version was asked to start a flow outside every execution. Start flows of a deployed version with .invoke(), or in its flows and checkpoints.",
+  );
+}
+
+/** Start an execution of a deployed version in the background. */
+export function startInvoke<T>(
+  flow: string,
+  given: unknown,
+  options: InvokeOptions,
+  open: () => Promise<Runtime>,
+): FlowHandle<T> {
+  const { id = newExecutionId(), version, tag } = options;
+  const input = copied(given);
+  const choice = { version, tag } as VersionChoice;
+  const isIdempotent = options.id !== undefined;
+  const runtime = isLoadingModules() ? never : open();
+  const started = runtime.then((opened) =>
+    invokeVersion(opened, { id, flow, input, choice, isIdempotent }),
+  );
+  return startedHandle<T>(id, runtime, started);
 }
 
 /** Hold an execution that exists. */

@@ -4,7 +4,13 @@ import type { Override } from "../engine/replay/override.ts";
 import { type ReplayRequest, startReplay } from "../engine/replay/start-replay.ts";
 import { activeRuntime } from "../stacks.ts";
 import { copied } from "./copied.ts";
-import { type FlowHandle, type RunOptions, newExecutionId, startedHandle } from "./handle.ts";
+import {
+  type FlowHandle,
+  type RunOptions,
+  newExecutionId,
+  pinOf,
+  startedHandle,
+} from "./handle.ts";
 import { type ReplayTarget, selectorOf } from "./replay-target.ts";
 
 /** Options of {@link Flow.replay}. */
@@ -41,7 +47,6 @@ export function startReplayRun<T>(params: ReplayRunParams): FlowHandle<T> {
   const request: ReplayRequest = {
     source,
     flow: definition,
-    version: "local",
     ...(from === undefined ? {} : { from: selectorOf(from) }),
     ...(overrides === undefined ? {} : { overrides: copied(overrides) as readonly Override[] }),
     ...(skip === undefined ? {} : { skip: skip.map(selectorOf) }),
@@ -49,7 +54,12 @@ export function startReplayRun<T>(params: ReplayRunParams): FlowHandle<T> {
   };
   const runtime = isInert ? never : activeRuntime({ call: stack, flow: definition.stack });
   const started = runtime.then((opened) =>
-    startReplay(opened.context, { ...request, id, stack: opened.stack }),
+    startReplay(opened.context, {
+      ...request,
+      pin: pinOf(definition),
+      id,
+      stack: opened.stack,
+    }),
   );
   return startedHandle<T>(id, runtime, started);
 }

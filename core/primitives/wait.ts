@@ -1,5 +1,5 @@
 import { type Duration, parseDuration } from "../duration.ts";
-import { type WaitDefinition, checkName, registry } from "../engine/definitions.ts";
+import { type WaitDefinition, checkName, definingRegistry } from "../engine/definitions.ts";
 import type { Override } from "../engine/replay/override.ts";
 import { flowScope } from "../engine/scope.ts";
 import { signal } from "../engine/signal.ts";
@@ -91,7 +91,7 @@ export function wait<
       ? {}
       : { timeoutMs: parseDuration(timeout, `the timeout of wait "${name}"`) }),
   };
-  registry.add(definition);
+  definingRegistry().add(definition);
 
   const ask = async (call: WaitCallOptions = {}): Promise<unknown> => {
     const scope = flowScope(`wait "${name}"`);

@@ -162,7 +162,7 @@ class Scripted {
       crashed: async (ref) => void of(ref.executionId).tasks.push(ref),
       failed: (id, error) => void of(id).failures.push(error),
       sweep: async () => 0,
-      knows: (name) => name === flow,
+      knows: (code) => code.flow === flow,
     };
   }
 }
@@ -285,8 +285,8 @@ const clauses: Clauses<Scripted> = {
     await port.orchestrator.start({ executionId: script.id, flow: "unknown", generation: 1 });
     await port.settle();
     expect(script.advances).toEqual([]);
-    expect(port.orchestrator.canDrive?.("unknown")).toBe(false);
-    expect(port.orchestrator.canDrive?.(flow)).toBe(true);
+    expect(port.orchestrator.canDrive?.({ flow: "unknown" })).toBe(false);
+    expect(port.orchestrator.canDrive?.({ flow })).toBe(true);
     return undefined;
   },
 };

@@ -1,6 +1,7 @@
 import { KitaruStateError } from "../../errors.ts";
 import type { ReplayPlan } from "../../journal/entry.ts";
 import { type Head, type HeadFacts, readHead } from "../../journal/head.ts";
+import { type Pin, contextOf } from "../code.ts";
 import type { EngineContext } from "../context.ts";
 import type { FlowDefinition } from "../definitions.ts";
 import { load } from "../session.ts";
@@ -27,12 +28,14 @@ export interface ReplayRequest {
   /** Flow to run; that of the source when left out. */
   readonly flow?: FlowDefinition;
   /** Version to run; that of the source when left out. */
-  readonly version?: string;
+  readonly pin?: Pin;
 }
 
 /** A replay that can be made: everything has been checked. */
 export interface PreparedReplay {
   readonly flow: FlowDefinition;
+  /** Version to run. */
+  readonly pin: Pin;
   /** Facts about the source. */
   readonly facts: HeadFacts;
   readonly source: ReplaySource;
@@ -48,14 +51,16 @@ export async function startReplay(
   context: EngineContext,
   request: ReplayRequest & { readonly id: string; readonly stack: string },
 ): Promise<Head> {
-  const { facts, flow, inherited, input, isRecordedInput } = await prepareReplay(context, request);
-  const module = flow.source ?? facts.source;
+  const prepared = await prepareReplay(context, request);
+  const { facts, flow, inherited, input, isRecordedInput } = prepared;
+  const { pin } = prepared;
+  const module = pin.bundle === undefined ? (flow.source ?? facts.source) : undefined;
   return startExecution(context, {
     id: request.id,
     flow,
     input,
     isChecked: isRecordedInput,
-    version: request.version ?? facts.version,
+    pin,
     stack: request.stack,
     replay: inherited,
     isReplay: true,
@@ -65,12 +70,14 @@ export async function startReplay(
 
 /** Check a replay against its source, and store what it overrides. */
 export async function prepareReplay(
-  context: EngineContext,
+  process: EngineContext,
   request: ReplayRequest,
 ): Promise<PreparedReplay> {
   const { source: id } = request;
+  const { facts, started, position } = await readSource(process, id);
+  const pin = request.pin ?? facts;
+  const context = await contextOf(process, pin);
   const { values, registry } = context;
-  const { facts, started, position } = await readSource(context, id);
   const flow = flowOf(context, request, facts);
   const source = await loadSource(context, { id, position });
   const selectors = new Selectors(source, registry);
@@ -81,6 +88,7 @@ export async function prepareReplay(
   const isRecordedInput = request.input === undefined;
   return {
     flow,
+    pin,
     facts,
     source,
     plan,

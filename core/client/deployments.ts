@@ -1,0 +1,69 @@
+import { type DeployParams, type Deployed, deploy } from "../deployments/deploy.ts";
+import type { Deployment, DeploymentSummary } from "../deployments/deployment.ts";
+import type { InvokeOptions } from "../deployments/invoke.ts";
+import type { VersionChoice } from "../deployments/tags.ts";
+import {
+  getVersion,
+  listVersions,
+  removeVersion,
+  tagVersion,
+  untagVersion,
+} from "../deployments/versions.ts";
+import type { Runtime } from "../engine/runtime.ts";
+import { type FlowHandle, startInvoke } from "../primitives/handle.ts";
+
+/** Versions of flows, the tags that name them, and their executions. */
+export class Deployments {
+  readonly #open: () => Promise<Runtime>;
+
+  constructor(open: () => Promise<Runtime>) {
+    this.#open = open;
+  }
+
+  /**
+   * Versions of one flow or of all, by flow and newest first; those too that were deleted, or whose deployment was
+   * interrupted. Throws a state error (`not_found`) when the flow was never deployed.
+   */
+  async list({ flow }: { readonly flow?: string } = {}): Promise<DeploymentSummary[]> {
+    return listVersions(await this.#open(), flow);
+  }
+
+  /** A version with its manifest; the one tagged `default` unless another is named. */
+  async get(flow: string, choice: VersionChoice = {}): Promise<Deployment> {
+    return getVersion(await this.#open(), flow, choice);
+  }
+
+  /**
+   * Make a new version of each flow of a module; `tag: false` leaves it without any tag.
+   * Throws a usage error for a module that cannot be bundled, or a flow it does not define.
+   */
+  async deploy(params: DeployParams): Promise<Deployed> {
+    return deploy(await this.#open(), params);
+  }
+
+  /** Start an execution of a version in the background; of the one tagged `default` unless another is named. */
+  invoke<T = unknown>(flow: string, input?: unknown, options: InvokeOptions = {}): FlowHandle<T> {
+    return startInvoke<T>(flow, input, options, this.#open);
+  }
+
+  /**
+   * Let a tag name a version; it moves from whichever had it, in one write. Throws a state error when that version
+   * cannot be started, a usage error for a name that is not allowed.
+   */
+  async tag(flow: string, tag: string, { version }: { readonly version: number }): Promise<void> {
+    await tagVersion(await this.#open(), flow, tag, version);
+  }
+
+  /** Take a tag away. Throws a usage error for `default`, which can only be moved. */
+  async untag(flow: string, tag: string): Promise<void> {
+    await untagVersion(await this.#open(), flow, tag);
+  }
+
+  /**
+   * Let a version start no more executions. Throws a state error while it holds a tag, or has executions that have not
+   * ended.
+   */
+  async delete(flow: string, { version }: { readonly version: number }): Promise<void> {
+    await removeVersion(await this.#open(), flow, version);
+  }
+}

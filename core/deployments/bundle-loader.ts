@@ -1,0 +1,153 @@
+import { Buffer } from "node:buffer";
+import { mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { BundleSource } from "../engine/context.ts";
+import { Registry, definingIn } from "../engine/definitions.ts";
+import { loadDefinitions } from "../engine/loading.ts";
+import { KitaruStateError, isKitaruError, messageOf } from "../errors.ts";
+import type { BlobStore } from "../ports/blobs.ts";
+import { enginesKey } from "./bundle.ts";
+import { bundleContent, readContent, sourceMapKey } from "./content.ts";
+
+/** A bundle whose modules have been run in this process. */
+export interface LoadedBundle {
+  readonly registry: Registry;
+  /** Exports of its entry; absent while that still waits for something of its own. */
+  readonly exports?: Readonly<Record<string, unknown>>;
+}
+
+/** The code and, where there is one, the source map of a bundle. */
+interface BundleText {
+  readonly hash: string;
+  readonly code: Uint8Array;
+  readonly map?: Uint8Array | undefined;
+}
+
+/** Bundles of this process by hash: content of one hash is the same on every stack. */
+const warm = new Map<string, Promise<LoadedBundle>>();
+const registries = new Map<string, Registry>();
+
+/** Loads the bundles of a stack, each once per process, and keeps them. */
+export function bundleSource(blobs: BlobStore): BundleSource {
+  return {
+    loaded: (hash) => registries.get(hash),
+    load: async (hash) => {
+      const { registry } = await keep(hash, async () => {
+        const [code, map] = await Promise.all([
+          readContent(blobs, bundleContent(hash)),
+          blobs.get(sourceMapKey(hash)),
+        ]);
+        return run({ hash, code, map });
+      });
+      return registry;
+    },
+  };
+}
+
+/** Load a bundle that was just built. */
+export function loadBundle(text: BundleText): Promise<LoadedBundle> {
+  return keep(text.hash, () => run(text));
+}
+
+function keep(hash: string, load: () => Promise<LoadedBundle>): Promise<LoadedBundle> {
+  const known = warm.get(hash);
+  if (known !== undefined) return known;
+  const loading = load();
+  warm.set(hash, loading);
+  loading.then(
+    ({ registry }) => registries.set(hash, registry),
+    () => warm.delete(hash), // what kept it from being loaded may pass
+  );
+  return loading;
+}
+
+/** A module that awaits something of its own at its top level is not waited for beyond this. */
+const longestLoadMs = 5000;
+
+/**
+ * Run the modules of a bundle, with a registry of their own. They are run from a file that is there only meanwhile and
+ * that nobody else has read or written: what was verified is what runs.
+ */
+async function run(text: BundleText): Promise<LoadedBundle> {
+  const registry = new Registry(text.hash);
+  const folder = await mkdtemp(join(await realpath(tmpdir()), "kitaru-bundle-"));
+  const file = join(folder, `${text.hash.slice(0, 12)}.mjs`);
+  const url = pathToFileURL(file).href;
+  let exports: Record<string, unknown> | undefined;
+  const start = Date.now();
+  try {
+    await writeFile(file, withSourceMap(text), { mode: 0o600 });
+    engines().set(url, await engineFor(registry, file));
+    process.setSourceMapsEnabled(true); // before it is loaded: the stacks of its errors name the flow's own files
+    await loadDefinitions(
+      async () => {
+        exports = (await import(url)) as Record<string, unknown>;
+      },
+      () => Date.now() - start > longestLoadMs && registry.flowNames().length > 0,
+    );
+  } catch (error) {
+    throw unloadable(text.hash, error);
+  } finally {
+    engines().delete(url);
+    await rm(folder, { recursive: true, force: true });
+  }
+  return { registry, ...(exports === undefined ? {} : { exports }) };
+}
+
+function unloadable(hash: string, error: unknown): Error {
+  if (isKitaruError(error)) return error;
+  return new KitaruStateError(
+    `The bundle ${hash.slice(0, 12)} cannot be loaded: ${messageOf(error)}`,
+    { cause: error },
+  );
+}
+
+function withSourceMap({ code, map }: BundleText): Uint8Array {
+  if (map === undefined) return code;
+  const address = `data:application/json;base64,${Buffer.from(map).toString("base64")}`;
+  return Buffer.concat([code, Buffer.from(`\n//# sourceMappingURL=${address}\n`)]);
+}
+
+/** What a bundle finds under the name it was built with. */
+interface LentEngine {
+  /** Exports of this package. */
+  readonly kitaru: Readonly<Record<string, unknown>>;
+  readonly require: NodeJS.Require;
+  readonly filename: string;
+  readonly dirname: string;
+}
+
+type Engines = Map<string, LentEngine>;
+
+function engines(): Engines {
+  const key = Symbol.for(enginesKey);
+  const known: unknown = Reflect.get(globalThis, key);
+  if (known instanceof Map) return known as Engines;
+  const made: Engines = new Map();
+  Reflect.set(globalThis, key, made);
+  return made;
+}
+
+/** What defines things defines them in the bundle's registry, and no bundle reconfigures the program that runs it. */
+async function engineFor(registry: Registry, file: string): Promise<LentEngine> {
+  const api: Readonly<Record<string, unknown>> = await import("../index.ts");
+  const own = (name: string): ((...args: unknown[]) => unknown) => {
+    const define = api[name] as (...args: unknown[]) => unknown;
+    return (...args) => definingIn(registry, () => define(...args));
+  };
+  return {
+    kitaru: {
+      ...api,
+      flow: own("flow"),
+      checkpoint: own("checkpoint"),
+      wait: own("wait"),
+      configure: () => undefined,
+    },
+    require: createRequire(file),
+    filename: file,
+    dirname: dirname(file),
+  };
+}

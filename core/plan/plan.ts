@@ -1,0 +1,68 @@
+import type { CheckpointFacts, FlowFacts, Manifest, WaitFacts } from "./manifest.ts";
+
+/**
+ * What a stack orchestrates for a bundle, in no cloud's words. The loop of every flow is the same (advance, then end,
+ * advance, run tasks or park); what differs is named here.
+ */
+export interface Plan {
+  readonly kind: "plan";
+  /** Hash of the bundle. */
+  readonly bundle: string;
+  readonly flows: readonly FlowPlan[];
+  /** Checkpoints that run in an invocation of their own. */
+  readonly tasks: readonly TaskPlan[];
+  /** Waits that a console may show by name; others are parked without one. */
+  readonly waits: readonly WaitPlan[];
+}
+
+/** The orchestration of one flow. */
+export interface FlowPlan {
+  readonly flow: string;
+  /** Names the orchestration by flow and bundle, so that versions stand side by side. */
+  readonly name: string;
+  readonly timeoutMs?: number;
+}
+
+/** An invocation the orchestration makes. */
+export interface TaskPlan {
+  readonly checkpoint: string;
+  /** Absent: as long as the stack lets one invocation take. */
+  readonly timeoutMs?: number;
+}
+
+/** A wait the orchestration parks for. */
+export interface WaitPlan {
+  readonly wait: string;
+  readonly question?: string;
+}
+
+/** Lay out what a stack must orchestrate for the flows of a manifest. */
+export function buildPlan(manifest: Manifest): Plan {
+  const { bundle, flows, checkpoints, waits } = manifest;
+  return Object.freeze<Plan>({
+    kind: "plan",
+    bundle: bundle.hash,
+    flows: Object.freeze(flows.map((flow) => flowPlan(flow, bundle.hash))),
+    tasks: Object.freeze(checkpoints.filter(({ runtime }) => runtime === "isolated").map(taskPlan)),
+    waits: Object.freeze(waits.map(waitPlan)),
+  });
+}
+
+function flowPlan({ name, timeoutMs }: FlowFacts, bundle: string): FlowPlan {
+  return Object.freeze({
+    flow: name,
+    name: `${name}-${bundle.slice(0, 12)}`,
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  });
+}
+
+function taskPlan({ name, timeoutMs }: CheckpointFacts): TaskPlan {
+  return Object.freeze({
+    checkpoint: name,
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  });
+}
+
+function waitPlan({ name, question }: WaitFacts): WaitPlan {
+  return Object.freeze({ wait: name, ...(question === undefined ? {} : { question }) });
+}
