@@ -13,6 +13,13 @@ export interface ConfigFlows {
 
 /** Load the modules the config names under `flows`. Throws a usage error for a pattern without files. */
 export async function loadConfigFlows(): Promise<ConfigFlows> {
+  const files = await configFlowFiles();
+  for (const one of files) await loadModule(one);
+  return { files, flows: registry.flowNames() };
+}
+
+/** The files the config names under `flows`, by name. Throws a usage error for a pattern without files. */
+export async function configFlowFiles(): Promise<string[]> {
   const { config, root, file } = await currentConfig();
   const files = new Set<string>();
   for (const pattern of config.flows ?? []) {
@@ -23,7 +30,5 @@ export async function loadConfigFlows(): Promise<ConfigFlows> {
         `\`flows\` of ${file ?? "the config"} names ${JSON.stringify(pattern)}, which matches no file below ${root}.`,
       );
   }
-  const sorted = [...files].toSorted();
-  for (const one of sorted) await loadModule(one);
-  return { files: sorted, flows: registry.flowNames() };
+  return [...files].toSorted();
 }

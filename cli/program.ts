@@ -2,6 +2,7 @@ import { Command, CommanderError, Option } from "commander";
 import { packageVersion } from "../core/package-version.ts";
 import { closeStacks } from "../core/stacks.ts";
 import { addArtifacts } from "./commands/artifacts.ts";
+import { addCheck } from "./commands/check.ts";
 import { addDev } from "./commands/dev.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addExecutions } from "./commands/executions.ts";
@@ -45,6 +46,7 @@ async function makeProgram(say: Console): Promise<Command> {
     addModels,
     addDev,
     addDoctor,
+    addCheck,
   ])
     add(program, () => say);
   everywhere(program, say);
