@@ -1,5 +1,6 @@
 import type { CallExpression, NewExpression, Node } from "oxc-parser";
 import type { Body } from "./body.ts";
+import type { Binding } from "./scope.ts";
 import type { Sources } from "./sources.ts";
 import { type FunctionNode, childrenOf, isFunction, memberName, unwrap } from "./syntax.ts";
 import { type Value, externalName } from "./value.ts";
@@ -46,6 +47,7 @@ export class Promises {
   readonly #sources: Sources;
   readonly #values: Values;
   readonly #functions = new Map<FunctionNode, boolean>();
+  readonly #open = new Set<Binding>();
 
   constructor({ sources, values }: Pick<Body, "sources" | "values">) {
     this.#sources = sources;
@@ -66,26 +68,36 @@ export class Promises {
     return durable === undefined ? undefined : this.#fate(call, durable);
   }
 
-  #durable(expression: Node): Durable | undefined {
+  /** Whether an expression is a durable promise; `byName` follows names to what they hold. */
+  #durable(expression: Node, byName = false): Durable | undefined {
     const node = unwrap(expression);
     switch (node.type) {
       case "CallExpression":
         return this.#durableCall(node);
       case "ConditionalExpression":
-        return this.#durable(node.consequent) ?? this.#durable(node.alternate);
+        return this.#durable(node.consequent, byName) ?? this.#durable(node.alternate, byName);
       case "LogicalExpression":
-        return this.#durable(node.left) ?? this.#durable(node.right);
+        return this.#durable(node.left, byName) ?? this.#durable(node.right, byName);
       case "ArrayExpression": {
         const holds = node.elements.some(
           (one) =>
             one !== null &&
-            this.#durable(one.type === "SpreadElement" ? one.argument : one) !== undefined,
+            this.#durable(one.type === "SpreadElement" ? one.argument : one, byName) !== undefined,
         );
         return holds ? "array" : undefined;
       }
+      case "Identifier":
+        return byName ? this.#held(node) : undefined;
       default:
         return undefined;
     }
+  }
+
+  #held(name: Node): Durable | undefined {
+    const declarator = this.#sources.fileOf(name).references.get(name)?.node;
+    return declarator?.type === "VariableDeclarator" && declarator.init !== null
+      ? this.#durable(declarator.init)
+      : undefined;
   }
 
   #durableCall({ callee, arguments: args }: CallExpression): Durable | undefined {
@@ -93,7 +105,9 @@ export class Promises {
     if (isDurable(value) || this.#isDurableFunction(value)) return "promise";
     const [first] = args;
     if (value.kind === "external" && combinators.has(externalName(value)))
-      return first !== undefined && this.#holdsDurable(first) ? "promise" : undefined;
+      return first !== undefined && this.#durable(first, true) !== undefined
+        ? "promise"
+        : undefined;
     const method = unwrap(callee);
     const name = method.type === "MemberExpression" ? memberName(method) : undefined;
     if (method.type !== "MemberExpression" || name === undefined) return undefined;
@@ -101,18 +115,6 @@ export class Promises {
     const isMapped =
       mapping.has(name) && first !== undefined && this.#isDurableFunction(this.#values.of(first));
     return isMapped ? "array" : undefined;
-  }
-
-  /** Whether what is given to Promise.all() holds durable promises. */
-  #holdsDurable(argument: Node): boolean {
-    const node = unwrap(argument);
-    if (node.type === "Identifier") {
-      const binding = this.#sources.fileOf(node).references.get(node);
-      const declarator = binding?.node;
-      const init = declarator?.type === "VariableDeclarator" ? declarator.init : null;
-      return init !== null && init !== undefined && this.#durable(init) !== undefined;
-    }
-    return this.#durable(node) !== undefined;
   }
 
   /** Whether calling a value gives a promise of durable work. */
@@ -129,7 +131,7 @@ export class Promises {
   #worksDurably(node: FunctionNode): boolean {
     if (node.generator || node.body === null) return false;
     if (node.async) return this.#calls(node.body);
-    if (node.body.type !== "BlockStatement") return this.#durable(node.body) !== undefined;
+    if (node.body.type !== "BlockStatement") return this.#durable(node.body, true) !== undefined;
     return this.#returns(node.body);
   }
 
@@ -142,7 +144,7 @@ export class Promises {
   #returns(node: Node): boolean {
     if (isFunction(node)) return false;
     if (node.type === "ReturnStatement")
-      return node.argument !== null && this.#durable(node.argument) !== undefined;
+      return node.argument !== null && this.#durable(node.argument, true) !== undefined;
     return childrenOf(node).some((child) => this.#returns(child));
   }
 
@@ -198,10 +200,16 @@ export class Promises {
     return isPromise ? { kind: "mistaken" } : undefined;
   }
 
+  /** A name that holds a promise loses it when every use of the name does. */
   #declaredFate(id: Node, durable: Durable): Loss | undefined {
     if (id.type !== "Identifier") return durable === "promise" ? { kind: "mistaken" } : undefined;
     const binding = this.#sources.fileOf(id).declarations.get(id);
-    return binding?.reads.length === 0 ? { kind: "unused", name: id.name } : undefined;
+    if (binding === undefined || this.#open.has(binding)) return undefined;
+    this.#open.add(binding); // it may be used where it is declared
+    const fates = binding.reads.map((read) => this.#fate(read, durable));
+    this.#open.delete(binding);
+    if (fates.includes(undefined)) return undefined;
+    return fates.find((loss) => loss?.kind === "mistaken") ?? { kind: "unused", name: id.name };
   }
 
   #assignedFate(

@@ -441,6 +441,12 @@ const more: Partial<Readonly<Record<Rule, readonly Case[]>>> = {
     body("const kept = «step(1)»;"),
     body("let kept; kept = «step(1)»;"),
     body("void «step(1)»;"),
+    body(
+      "const ok = «approve()»; if (!ok) return 1; const also = «approve()» ?? false; return also ? 1 : 2;",
+    ),
+    body(
+      "const text = «llm('x')»; return text.length + `${text}`; const other = «step(1)»; void other; other;",
+    ),
     body("«step(1).then((n) => n)»;"),
     body("«step(1).catch(() => undefined)»;"),
     body("«Promise.all(items.map((item) => step(item)))»;"),
@@ -524,6 +530,9 @@ const more: Partial<Readonly<Record<Rule, readonly Case[]>>> = {
     body("await new Promise((resolve, reject) => step(1).then(resolve, reject));"),
     body("const go = async (n) => (n === 0 ? 0 : go(n - 1).then((x) => step(x))); return go(3);"),
     body("const run = (f) => f(); return run(async () => step(1));"),
+    body(
+      "const p = input.x ? step(1) : undefined; if (p) return await p; const q = step(2); if (q) log({}); await q; const r = input.x ? r : step(3); const [s] = [r];",
+    ),
     body("let p = step(1); if (input.x) p = step(2); return await p;"),
     body("const o = {}; o.p = step(1); return o.p;"),
     body(
