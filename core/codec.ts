@@ -52,6 +52,11 @@ export function decode(encoded: Encoded): unknown {
   }
 }
 
+/** Decode what nobody else holds: bytes are the encoding's own instead of a copy. */
+export function decodeOnce(encoded: Encoded): unknown {
+  return encoded.kind === "bytes" ? encoded.bytes : decode(encoded);
+}
+
 /**
  * Encode `value` as devalue text, whatever it is, for places that hold text only.
  *

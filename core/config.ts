@@ -4,6 +4,9 @@ import { KitaruUsageError, messageOf } from "./errors.ts";
 import type { ModelsConfig } from "./models/registry.ts";
 import type { Backend } from "./ports/backend.ts";
 
+/** An import would load `fs.promises` too, which takes longer than to look into a few folders. */
+const { existsSync, readFileSync } = process.getBuiltinModule("node:fs");
+
 /** A named backend configuration, opened on first use. */
 export interface StackDefinition {
   /** Kind of stack: `local`, `aws`, … */
@@ -49,18 +52,18 @@ const loaded = new Map<string, Promise<KitaruConfig>>();
 export async function loadConfig(
   from: string,
 ): Promise<{ readonly config: KitaruConfig; readonly root: string; readonly file?: string }> {
-  const file = await findConfig(from);
+  const file = findConfig(from);
   if (file === undefined) return { config: {}, root: from };
   const known = loaded.get(file) ?? importConfig(file);
   loaded.set(file, known);
   return { config: await known, root: dirname(file), file };
 }
 
-async function findConfig(from: string): Promise<string | undefined> {
+function findConfig(from: string): string | undefined {
   for (let folder = from; ; folder = dirname(folder)) {
     for (const name of configNames) {
       const file = join(folder, name);
-      if (await exists(file)) return file;
+      if (existsSync(file)) return file;
     }
     if (folder === parse(folder).root) return undefined;
   }
@@ -82,10 +85,9 @@ async function importConfig(file: string): Promise<KitaruConfig> {
 }
 
 /** Name chosen by `kitaru stack use`, if any. */
-export async function savedStack(root: string): Promise<string | undefined> {
+export function savedStack(root: string): string | undefined {
   try {
-    const { readFile } = await import("node:fs/promises");
-    const name = (await readFile(savedStackFile(root), "utf8")).trim();
+    const name = readFileSync(savedStackFile(root), "utf8").trim();
     return name === "" ? undefined : name;
   } catch {
     return undefined;
@@ -94,14 +96,4 @@ export async function savedStack(root: string): Promise<string | undefined> {
 
 function savedStackFile(root: string): string {
   return join(root, ".kitaru", "stack");
-}
-
-async function exists(file: string): Promise<boolean> {
-  const { access } = await import("node:fs/promises");
-  try {
-    await access(file);
-    return true;
-  } catch {
-    return false;
-  }
 }

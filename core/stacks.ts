@@ -80,7 +80,7 @@ async function readProject(): Promise<Project> {
     configured.config === undefined
       ? await loadConfig(from)
       : { config: configured.config, root: from };
-  const saved = await savedStack(found.root);
+  const saved = savedStack(found.root);
   return { ...found, ...(saved === undefined ? {} : { saved }) };
 }
 

@@ -1,10 +1,12 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 
 import { KitaruUsageError } from "../../core/errors.ts";
 import type { BlobPutOptions, BlobStore } from "../../core/ports/blobs.ts";
 import { storageError, systemCode } from "./storage-error.ts";
+
+/** Its `promises` are loaded by the first blob: most flows have none. */
+const fs = process.getBuiltinModule("node:fs");
 
 /** Options of {@link openBlobs}. */
 export interface BlobsOptions {
@@ -51,7 +53,7 @@ async function putFile(params: PutParams): Promise<void> {
 
 /** A file of another size was torn by a power loss. */
 async function isWhole(path: string, size: number): Promise<boolean> {
-  const found = await unlessMissing(stat(path));
+  const found = await unlessMissing(fs.promises.stat(path));
   return found?.size === size;
 }
 
@@ -60,9 +62,9 @@ async function replaceFile(path: string, { bytes, sync }: PutParams): Promise<vo
   const draft = join(folder, unfinished + randomBytes(9).toString("base64url"));
   try {
     await writeDraft(draft, bytes, sync);
-    await rename(draft, path);
+    await fs.promises.rename(draft, path);
   } catch (error) {
-    await rm(draft, { force: true }).catch(() => {});
+    await fs.promises.rm(draft, { force: true }).catch(() => {});
     throw error;
   }
   if (sync) await syncFolder(folder);
@@ -72,16 +74,16 @@ async function replaceFile(path: string, { bytes, sync }: PutParams): Promise<vo
 async function writeDraft(path: string, bytes: Uint8Array, flush: boolean): Promise<void> {
   const options = { flag: "wx", flush };
   try {
-    await writeFile(path, bytes, options);
+    await fs.promises.writeFile(path, bytes, options);
   } catch (error) {
     if (systemCode(error) !== "ENOENT") throw error;
     await makeFolder(dirname(path), flush);
-    await writeFile(path, bytes, options);
+    await fs.promises.writeFile(path, bytes, options);
   }
 }
 
 async function makeFolder(folder: string, sync: boolean): Promise<void> {
-  const highest = await mkdir(folder, { recursive: true });
+  const highest = await fs.promises.mkdir(folder, { recursive: true });
   if (!sync || highest === undefined) return;
   for (let made = folder; made.length >= highest.length; made = dirname(made)) {
     await syncFolder(dirname(made));
@@ -91,7 +93,7 @@ async function makeFolder(folder: string, sync: boolean): Promise<void> {
 async function syncFolder(folder: string): Promise<void> {
   // Windows cannot open a folder, and orders such changes by itself.
   if (process.platform === "win32") return;
-  const handle = await open(folder);
+  const handle = await fs.promises.open(folder);
   try {
     await handle.sync();
   } finally {
@@ -102,7 +104,7 @@ async function syncFolder(folder: string): Promise<void> {
 async function getFile(root: string, key: string): Promise<Uint8Array | undefined> {
   const path = pathOf(root, key);
   try {
-    const bytes = await unlessMissing(readFile(path));
+    const bytes = await unlessMissing(fs.promises.readFile(path));
     return bytes && new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   } catch (error) {
     throw storageError({ verb: "read", path }, error);
@@ -150,7 +152,7 @@ function isWanted(key: string, { prefix, cursor = "" }: WalkParams): boolean {
 
 /** Decoded names in the order of the keys they begin: a folder sorts with its slash. */
 async function namesIn(folder: string): Promise<readonly string[]> {
-  const entries = (await unlessMissing(readdir(folder, { withFileTypes: true }))) ?? [];
+  const entries = (await unlessMissing(fs.promises.readdir(folder, { withFileTypes: true }))) ?? [];
   return entries
     .flatMap((entry) => {
       const name = decodeName(entry.name);

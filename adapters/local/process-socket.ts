@@ -1,8 +1,8 @@
-import { rmSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
 import { type Server, type Socket, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+
+const fs = process.getBuiltinModule("node:fs"); // an import would load fs.promises too
 
 /** Longest path a Unix domain socket may have on every platform (macOS: 104 bytes with the terminator). */
 const longestSocketPath = 100;
@@ -79,7 +79,7 @@ export function ringProcess(token: string, executionId: string): Promise<Answer>
     socket.on("end", () => done("no answer"));
     socket.on("error", (error: NodeJS.ErrnoException) => {
       const isGone = error.code === "ENOENT" || error.code === "ECONNREFUSED";
-      if (error.code === "ECONNREFUSED") rmSync(path, { force: true });
+      if (error.code === "ECONNREFUSED") fs.rmSync(path, { force: true });
       done(isGone ? "gone" : "no answer");
     });
   });
@@ -105,7 +105,7 @@ async function listenFirst(
 ): Promise<{ readonly server: Server; readonly path: string }> {
   const server = createServer(serve);
   try {
-    if (process.platform !== "win32") await mkdir(dirname(path), { recursive: true });
+    if (process.platform !== "win32") fs.mkdirSync(dirname(path), { recursive: true });
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
       server.listen(path, resolve);
@@ -124,7 +124,7 @@ const left = new Set<string>();
 function removeAtExit(path: string): void {
   if (left.size === 0)
     process.once("exit", () => {
-      for (const each of left) rmSync(each, { force: true });
+      for (const each of left) fs.rmSync(each, { force: true });
     });
   left.add(path);
 }

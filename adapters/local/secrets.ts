@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { basename, dirname, resolve } from "node:path";
 
 import type { SecretStore } from "../../core/ports/secrets.ts";
@@ -50,7 +49,11 @@ function upperSnake(name: string): string {
 }
 
 async function readEnvFile(file: string): Promise<Values> {
-  const { parseEnv } = await import("node:util"); // the slowest import of this adapter, for what many flows never ask
+  // slow to load, and many flows have no secrets
+  const [{ parseEnv }, { readFile }] = await Promise.all([
+    import("node:util"),
+    import("node:fs/promises"),
+  ]);
   try {
     return parseEnv(await readFile(file, "utf8"));
   } catch (error) {

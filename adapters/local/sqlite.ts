@@ -1,10 +1,10 @@
-import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
-import { setTimeout as delay } from "node:timers/promises";
 
 import { KitaruBackendError } from "../../core/errors.ts";
 import { isBusy, storageError } from "./storage-error.ts";
+
+const fs = process.getBuiltinModule("node:fs"); // an import would load fs.promises too
 
 /** How a database is opened. */
 export interface DatabaseOptions {
@@ -27,7 +27,7 @@ const applicationId = 0x6b697461;
 /** Open a database, and create it where it does not exist; safe while other processes do the same. */
 export async function openDatabase(options: DatabaseOptions): Promise<DatabaseSync> {
   try {
-    if (!options.readonly) await mkdir(dirname(options.file), { recursive: true });
+    if (!options.readonly) fs.mkdirSync(dirname(options.file), { recursive: true });
     return await whileBusy(() => openOnce(options));
   } catch (error) {
     throw storageError({ verb: "open", path: options.file }, error);
@@ -42,9 +42,15 @@ async function whileBusy<T>(step: () => T): Promise<T> {
       return step();
     } catch (error) {
       if (!isBusy(error) || Date.now() >= giveUpAt) throw error;
-      await delay(5 + Math.random() * 20);
+      await pause(5 + Math.random() * 20);
     }
   }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
 }
 
 function openOnce(options: DatabaseOptions): DatabaseSync {

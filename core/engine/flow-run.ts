@@ -101,7 +101,9 @@ export class FlowRun implements FlowScope {
   /** Asked, unsettled calls that something outside this process will settle. */
   readonly open: Map<string, Call> = new Map();
 
+  /** Unsettled ones: what a settled call was given, and whatever that holds on to, may be forgotten. */
   readonly #calls = new Map<string, Call>();
+  #asks = 0;
   readonly #counters = new Map<string, number>();
   readonly #deliverable = new PositionHeap();
   readonly #idAt = new Map<number, string>();
@@ -192,7 +194,7 @@ export class FlowRun implements FlowScope {
       return Promise.reject(namedError(spec, inputs, id, error));
     }
     this.#counters.set(name, count + 1);
-    const ask = this.#calls.size;
+    const ask = this.#asks++;
     return new Promise((resolve, reject) => {
       const { h, inputs: captured } = made;
       this.#asked({
@@ -352,7 +354,6 @@ export class FlowRun implements FlowScope {
   }
 
   #asked(call: Call): void {
-    this.#calls.set(call.id, call);
     this.poke();
     if (this.#cancelError !== undefined && isRefusedWhileCancelling(call)) {
       call.settled = true;
@@ -360,6 +361,7 @@ export class FlowRun implements FlowScope {
       call.reject(this.#cancelError());
       return;
     }
+    this.#calls.set(call.id, call);
     const known = this.state.known.get(call.id);
     if (known !== undefined) {
       if (known.kind !== call.kind || known.h !== call.h || known.ask !== call.ask)
@@ -382,6 +384,7 @@ export class FlowRun implements FlowScope {
   async #deliver(position: number): Promise<void> {
     if (position === this.state.cancelling?.position) return this.#deliverCancel();
     const id = this.#idAt.get(position) ?? "";
+    this.#idAt.delete(position);
     const call = this.#calls.get(id);
     const entry = this.state.outcomes.get(id)?.entry;
     if (call === undefined || entry === undefined || call.settled) return;
@@ -411,7 +414,7 @@ export class FlowRun implements FlowScope {
       return;
     }
     const error = reviveError(entry.err);
-    this.#causes.set(error, { id, asks: this.#calls.size });
+    this.#causes.set(error, { id, asks: this.#asks });
     call.reject(error);
   }
 
@@ -420,7 +423,7 @@ export class FlowRun implements FlowScope {
     const { entry } = this.state.cancelling ?? {};
     if (entry === undefined) return;
     this.#now = Math.max(this.#now, entry.at);
-    this.#cancelAsks = this.#calls.size;
+    this.#cancelAsks = this.#asks;
     this.#cancelError =
       entry.reason === "timeout" ? () => this.#timeoutError() : () => this.#cancelledError();
     for (const call of this.#calls.values()) {
@@ -436,6 +439,7 @@ export class FlowRun implements FlowScope {
   #settle(call: Call): void {
     call.settled = true;
     this.open.delete(call.id);
+    this.#calls.delete(call.id);
   }
 
   // ---- writing

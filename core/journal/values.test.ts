@@ -69,6 +69,24 @@ test("what is longer than the limit becomes a blob, written once under its hash,
   expect(ref.n).toBe(111);
 });
 
+test("the bytes of a text are given up once they are stored, those of a caller never", async () => {
+  const { values, blobs } = store();
+  const seen: Uint8Array[] = [];
+  const put = blobs.put.bind(blobs);
+  blobs.put = async (key, bytes, options) => {
+    seen.push(bytes);
+    await put(key, bytes, options);
+    expect(bytes.byteLength).toBe(300);
+  };
+  const given = new Uint8Array(300).fill(7);
+  await values.put("x".repeat(300));
+  await values.putEncoded({ kind: "bytes", bytes: given });
+  expect(seen.map((bytes) => bytes.byteLength)).toEqual([0, 300]);
+  expect(given).toEqual(new Uint8Array(300).fill(7));
+  blobs.put = () => Promise.reject(new Error("away"));
+  await expect(values.put("y".repeat(300))).rejects.toThrow("away");
+});
+
 test("the limit counts bytes, not characters", async () => {
   const { values } = store(64);
   expect(isBlobRef(await values.put(["x".repeat(60)]))).toBe(false);

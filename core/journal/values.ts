@@ -1,5 +1,13 @@
 import { Buffer } from "node:buffer";
-import { type Encoded, contentTypeOf, decode, encode, fromBytes, toBytes } from "../codec.ts";
+import {
+  type Encoded,
+  contentTypeOf,
+  decode,
+  decodeOnce,
+  encode,
+  fromBytes,
+  toBytes,
+} from "../codec.ts";
 import { KitaruBackendError } from "../errors.ts";
 import { sha256Hex } from "../hash.ts";
 import type { BlobStore } from "../ports/blobs.ts";
@@ -70,7 +78,9 @@ export class ValueStore {
       contentType: contentTypeOf(encoded.kind),
       ifAbsent: true,
     });
-    return { b: sha256, k: encoded.kind, n: bytes.byteLength };
+    const ref = { b: sha256, k: encoded.kind, n: bytes.byteLength };
+    if (encoded.kind !== "bytes") free(bytes);
+    return ref;
   }
 
   async #load(ref: BlobRef): Promise<unknown> {
@@ -78,7 +88,7 @@ export class ValueStore {
     if (bytes === undefined) throw unreadable(ref, "it is missing from the blob store");
     if (bytes.byteLength !== ref.n || sha256Hex(bytes) !== ref.b)
       throw unreadable(ref, "its content does not match its hash");
-    return decode(fromBytes(ref.k, bytes));
+    return decodeOnce(fromBytes(ref.k, bytes));
   }
 }
 
@@ -111,6 +121,11 @@ function inline(encoded: Encoded): ValueRef {
 
 function sizeOf(encoded: Encoded): number {
   return encoded.kind === "bytes" ? encoded.bytes.byteLength : utf8Length(encoded.text);
+}
+
+/** Give up memory at once: the collector waits for more small objects than large values ever leave. */
+function free(bytes: Uint8Array): void {
+  if (bytes.buffer instanceof ArrayBuffer) bytes.buffer.transfer(0);
 }
 
 /** UTF-8 bytes of a string. */

@@ -8,8 +8,12 @@ export interface BlobPutOptions {
 
 /** Bytes by key in the user's own bucket or folder. */
 export interface BlobStore {
-  /** Resolves once the bytes are durable. A concurrent reader sees all of them or nothing. */
+  /**
+   * Resolves once the bytes are durable; they are the caller's again then. A concurrent reader sees all of them or
+   * nothing.
+   */
   put(key: string, bytes: Uint8Array, options: BlobPutOptions): Promise<void>;
+  /** The bytes are the caller's own. */
   get(key: string): Promise<Uint8Array | undefined>;
   /** Keys that start with `prefix`, in order, one page. */
   list(params: {

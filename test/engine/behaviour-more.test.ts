@@ -145,3 +145,24 @@ test("artifacts of a failed attempt are dropped; load names what there is, and a
     code: "not_found",
   });
 });
+
+test("a large result is the flow's own, whatever the checkpoint does with its bytes and the flow with what it got", async () => {
+  const buffer = new Uint8Array(50_000);
+  let runs = 0;
+  const reusing = checkpoint("more_reusing", () => buffer.fill((runs += 1)));
+  const large = flow("more_large", async () => {
+    const first = await reusing();
+    const second = await reusing();
+    const seen = [first[0], second[0]];
+    second.fill(9);
+    await pause();
+    return [...seen, first === second, first === buffer];
+  });
+  const pause = wait("more_pause");
+  const handle = large.run();
+  await handle.started;
+  await pause.answer(handle.id);
+  expect(await handle.result()).toEqual([1, 2, false, false]);
+  const reader = flow("more_reader", async () => (await reusing()).length);
+  expect(await reader.run().result()).toBe(50_000);
+});

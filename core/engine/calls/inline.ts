@@ -1,4 +1,4 @@
-import { type Encoded, decode, encode } from "../../codec.ts";
+import { type Encoded, decodeOnce, encode } from "../../codec.ts";
 import { KitaruExecutionError, hasCode } from "../../errors.ts";
 import type {
   AttemptEntry,
@@ -225,7 +225,7 @@ function settleEncoded(
   const out = run.session.context.values.putEncoded(encoded);
   if (!(out instanceof Promise)) return settleValue(attempt, out, extras);
   return out.then((ref) => {
-    run.keep(call.id, decode(encoded)); // so that it is not read back
+    run.keep(call.id, decodeOnce(encoded)); // so that it is not read back
     return settleValue(attempt, ref, extras);
   });
 }
