@@ -41,7 +41,12 @@ function diff(rows: readonly DiffRow[], ...ids: readonly string[]): ExecutionDif
     flow: "f",
     original: execution("e1", { durationMs: 90 }),
     others: ids.map((id) => ({
-      ...execution(id, { replayOf: "e1" }),
+      ...execution(id, {
+        replayOf: "e1",
+        totalTokens: 12,
+        cost: 0.5,
+        reused: { totalTokens: 7 },
+      }),
       state: "match" as const,
       differences: [],
       delta: { durationMs: -1500, totalTokens: 5, cost: -0.002 },
@@ -83,9 +88,9 @@ test("figures have a sign, what is not known is n/a, and a call asked elsewhere 
     ),
   );
   expect(steady(lines)).toEqual([
-    " EXECUTION STATUS VERSION STARTED TOOK",
-    "A e1 completed local 1 min ago 90 ms",
-    "B e2 completed local 1 min ago n/a replay of e1",
+    " EXECUTION STATUS VERSION STARTED TOOK TOKENS COST",
+    "A e1 completed local 1 min ago 90 ms n/a n/a",
+    "B e2 completed local 1 min ago n/a 12 (7 reused) $0.5 replay of A",
     "",
     "CALL B TOOK TOKENS COST B WAS DIFFERS IN",
     "a:0 match n/a 0 n/a reused is a:1",

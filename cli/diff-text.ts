@@ -14,9 +14,11 @@ import { plural, relative, span, table } from "./text.ts";
 export function diffLines(say: Console, diff: ExecutionDiff): string[] {
   const { style } = say;
   const [only, ...more] = diff.others;
-  const legend = [diff.original, ...diff.others].map((one, index) => legendRow(say, one, index));
+  const legend = [diff.original, ...diff.others].map((one, index) =>
+    legendRow(say, one, index, diff.original.id),
+  );
   return [
-    ...table(["", "EXECUTION", "STATUS", "VERSION", "STARTED", "TOOK", ""].map(style.dim), legend),
+    ...table(legendHeader.map(style.dim), legend),
     "",
     ...(only !== undefined && more.length === 0
       ? pairLines(say, diff.rows, only)
@@ -30,11 +32,26 @@ export function letterOf(index: number): string {
   return `${rest === 0 ? "" : letterOf(rest - 1)}${String.fromCharCode(65 + (index % 26))}`;
 }
 
+const legendHeader = [
+  "",
+  "EXECUTION",
+  "STATUS",
+  "VERSION",
+  "STARTED",
+  "TOOK",
+  "TOKENS",
+  "COST",
+  "",
+];
+
 function legendRow(
   say: Console,
-  { id, status, version, createdAt, durationMs, replayOf }: DiffedExecution,
+  execution: DiffedExecution,
   index: number,
+  originalId: string,
 ): string[] {
+  const { id, status, version, createdAt, durationMs, totalTokens, cost, reused, replayOf } =
+    execution;
   return [
     say.style.bold(letterOf(index)),
     id,
@@ -42,8 +59,19 @@ function legendRow(
     version,
     relative(createdAt, say.io.now()),
     durationMs === undefined ? notKnown : span(durationMs),
-    replayOf === undefined ? "" : `replay of ${replayOf}`,
+    figureText(totalTokens, reused?.totalTokens, String),
+    figureText(cost, reused?.cost, dollars),
+    replayOf === undefined ? "" : `replay of ${replayOf === originalId ? letterOf(0) : replayOf}`,
   ];
+}
+
+function figureText(
+  total: number | undefined,
+  reused: number | undefined,
+  text: (figure: number) => string,
+): string {
+  if (total === undefined) return notKnown;
+  return reused === undefined ? text(total) : `${text(total)} (${text(reused)} reused)`;
 }
 
 // ---- two executions: all that is known
@@ -159,8 +187,12 @@ function signed(count: number | undefined): string {
   return count === undefined ? notKnown : `${signOf(count)}${Math.abs(count)}`;
 }
 
-function moneyDelta(dollars: number | undefined): string {
-  return dollars === undefined ? notKnown : `${signOf(dollars)}$${Math.abs(dollars)}`;
+function moneyDelta(cost: number | undefined): string {
+  return cost === undefined ? notKnown : `${signOf(cost)}${dollars(Math.abs(cost))}`;
+}
+
+function dollars(cost: number): string {
+  return `$${cost}`;
 }
 
 function signOf(value: number): string {

@@ -10,11 +10,13 @@ const mostShown = 6;
 export function graphLines(say: Console, graph: ExecutionGraph): string[] {
   const { style } = say;
   const incoming = Map.groupBy(graph.edges, ({ to }) => to);
+  const { id, flow, version, status, replayOf } = graph;
+  const source = replayOf === undefined ? "" : `, replay of ${replayOf}`;
   const rows = graph.nodes
     .filter((node) => incoming.has(node.id) || isOwn(node))
     .flatMap((node) => nodeRows(say, node, incoming.get(node.id) ?? []));
   return [
-    `${style.bold(graph.id)}  ${graph.flow} (version ${graph.version})  ${statusText(say, graph.status)}`,
+    `${style.bold(id)}  ${flow} (version ${version})${source}  ${statusText(say, status)}`,
     "",
     ...table(["", "KIND", "STATUS", "GIVEN"].map(style.dim), rows),
     ...(graph.opaque === 0 ? [] : ["", style.dim(opaqueLine(graph.opaque))]),
@@ -27,10 +29,13 @@ function isOwn(node: GraphNode): boolean {
 
 function nodeRows(say: Console, node: GraphNode, edges: readonly GraphEdge[]): string[][] {
   const [first = "", ...others] = originTexts(say, edges);
-  return [[node.id, ...facts(say, node), first], ...others.map((origin) => ["", "", "", origin])];
+  return [
+    [node.id, ...kindAndStatus(say, node), first],
+    ...others.map((origin) => ["", "", "", origin]),
+  ];
 }
 
-function facts(say: Console, node: GraphNode): [kind: string, status: string] {
+function kindAndStatus(say: Console, node: GraphNode): [kind: string, status: string] {
   if (isCall(node)) return [node.type ?? node.kind, stateOf(say, node)];
   return [outsideText(node.kind), ""];
 }

@@ -16,7 +16,7 @@ export function addExecutionsDiff(group: Command, say: () => Console): void {
     .command("diff")
     .description("compare executions of one flow, call by call; figures are other - original")
     .argument("<original>", "execution id")
-    .argument("<others...>", "ids of the executions to compare with it")
+    .argument("[others...]", "ids of the executions to compare with it; else its replays")
     .option("--values", "show the values that differ, line by line")
     .addOption(stackOption())
     .action((original: string, others: readonly string[], options: DiffOptions) =>
@@ -34,7 +34,9 @@ async function diff(
   if (twice !== undefined)
     throw new KitaruUsageError(`Execution ${twice} is named twice; name each one once.`);
   const { executions } = await openStack(stack);
-  const found = await executions.diff(original, others, { values });
+  const found = await executions.diff(original, others.length === 0 ? undefined : others, {
+    values,
+  });
   const shown = values && !say.isJson ? await valueLines(say, found) : [];
   say.item(found, [...diffLines(say, found), ...shown]);
 }

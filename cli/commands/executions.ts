@@ -25,6 +25,7 @@ interface StackChoice {
 interface ListOptions extends StackChoice {
   readonly flow?: string;
   readonly status?: ExecutionStatus;
+  readonly replayOf?: string;
   readonly limit: number;
   readonly cursor?: string;
 }
@@ -46,12 +47,12 @@ export function addExecutions(program: Command, say: () => Console): void {
     .description("executions, newest first")
     .option("--flow <name>", "only of this flow", once("--flow"))
     .addOption(new Option("--status <status>", "only of this status").choices(statuses))
+    .option("--replay-of <id>", "only direct replays of this execution", once("--replay-of"))
     .option("--limit <count>", "most executions shown", wholeNumber(1, 1000), 20)
     .option("--cursor <cursor>", "continue after the execution with this cursor", once("--cursor"))
     .addOption(stackOption())
     .action((options: ListOptions) => list(say(), options));
   addExecutionsGet(group, say);
-  addExecutionsDiff(group, say);
   group
     .command("logs")
     .description("what was logged and what the runtime did, by time")
@@ -93,15 +94,17 @@ export function addExecutions(program: Command, say: () => Console): void {
     .argument("<id>", "execution id")
     .addOption(stackOption())
     .action((id: string, options: StackChoice) => resume(say(), id, options));
+  addExecutionsDiff(group, say);
 }
 
 async function list(say: Console, options: ListOptions): Promise<void> {
-  const { flow, status, limit, cursor, stack } = options;
+  const { flow, status, replayOf, limit, cursor, stack } = options;
   const { executions } = await openStack(stack);
   const items = await executions.list({
     limit,
     ...(flow === undefined ? {} : { flow }),
     ...(status === undefined ? {} : { status }),
+    ...(replayOf === undefined ? {} : { replayOf }),
     ...(cursor === undefined ? {} : { cursor }),
   });
   say.items(items, items.length === 0 ? ["No executions."] : listLines(say, items));

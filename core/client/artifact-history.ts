@@ -55,7 +55,7 @@ export async function* historyOf(
 ): AsyncGenerator<FoundArtifact> {
   const { flow, name, type } = options;
   const { before, skip, execution } = readCursor(options.cursor);
-  for await (const head of headsOf(context, flow, before, headsAtOnce)) {
+  for await (const head of headsOf(context, flow, { before, atOnce: headsAtOnce })) {
     if (name !== undefined && !mayKeep(head, name)) continue;
     const sort = sortOf(head.facts);
     const found = await artifactsIn(context, head.facts.id);

@@ -53,6 +53,12 @@ test("an answer that nothing asked for is aligned by its id", () => {
   expect(aligned(calls("wait:0"), calls("wait:0"))).toEqual(["wait:0 wait:0"]);
 });
 
+test("a call is the one it took its outcome from, whatever else fits", () => {
+  const [first] = calls("a:0=x");
+  const [other] = alignCalls(calls("a:0=x", "a:1=x"), [{ ...first!, source: "a:1" }]);
+  expect(other?.[1].id).toBe("a:1");
+});
+
 test("what only others have stands where they asked it, in one row for the same call", () => {
   expect(
     aligned(

@@ -7,12 +7,15 @@ export interface AlignedBy {
   readonly name: string;
   /** Digest of what it was asked with. */
   readonly digest?: string;
+  /** Id of the original whose outcome it took over. */
+  readonly source?: string | undefined;
 }
 
 /**
- * Find for each call of `others` the call of `originals` it is the same as, if any: one of the same kind and name,
- * as in a replay. The same id and input come first, then the same input under another id (a loop that begins
- * elsewhere), then the same id with another input. Each original is used once. Pure.
+ * Find for each call of `others` the call of `originals` it is the same as, if any: one of the same kind and name, as
+ * in a replay. The one it took its outcome from comes first, then the one of the same id and input, then the same
+ * input under another id (a loop that begins elsewhere), then the same id with another input. Each original is used
+ * once. Pure.
  */
 export function alignCalls<T extends AlignedBy>(
   originals: readonly T[],
@@ -29,6 +32,7 @@ export function alignCalls<T extends AlignedBy>(
     const found = byId.get(id);
     return found?.kind === kind ? found : undefined;
   };
+  for (const other of others) if (other.source !== undefined) pair(other, byId.get(other.source));
   for (const other of others) {
     const found = sameId(other);
     if (found?.digest === other.digest) pair(other, found);

@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { scriptedModel } from "../../testing/models.ts";
 import { type TestStack, testStack } from "../../testing/test-stack.ts";
 import { registry } from "../engine/definitions.ts";
 import { save } from "../primitives/artifact.ts";
 import { checkpoint } from "../primitives/checkpoint.ts";
+import { durableModel } from "../primitives/durable-model.ts";
 import { flow } from "../primitives/flow.ts";
 import { llm } from "../primitives/llm.ts";
 import { sleep } from "../primitives/sleep.ts";
@@ -47,7 +49,6 @@ const whole = ({
 function everything() {
   const settings = {
     suffix: "",
-    model: "offline/extract",
     fails: false,
     note: "a",
     days: 1,
@@ -56,7 +57,7 @@ function everything() {
   const work = checkpoint("work", async (topic: string) => {
     save("note", settings.note);
     if (settings.fails) throw new RangeError(`no ${topic}`);
-    await llm(`Say this. ${topic}`, { model: settings.model, name: "say" });
+    await llm(`Say this. ${topic}`, { model: "offline/extract", name: "say" });
     return { topic, text: `about ${topic}${settings.suffix}` };
   });
   const extra = checkpoint("extra", () => 1);
@@ -118,13 +119,24 @@ test("what each call differs in is named", async () => {
     "ask:0: changed (input)",
     "inner:0: changed (input, output)",
   ]);
-  expect((await changed("status", { fails: true }))[0]).toBe(
-    "work:0: changed (status, model, artifacts)",
-  );
+  expect((await changed("status", { fails: true }))[0]).toBe("work:0: changed (status, artifacts)");
   expect((await changed("artifacts", { note: "b" }))[0]).toBe("work:0: changed (artifacts)");
   expect((await changed("days", { days: 2 }))[1]).toBe("sleep:0: changed (input)");
   expect(await changed("extra", { extra: true })).toContain("extra:0: only other");
   expect(rows(await diff("extra", "a"))).toContain("extra:0: only original");
+});
+
+test("that another model answered is a difference, though it said the same", async () => {
+  const settings = { modelId: "first" };
+  const ask = checkpoint("ask", async () => {
+    const model = { ...scriptedModel(["Yes."]), modelId: settings.modelId };
+    await durableModel(model).doGenerate({ prompt: [] });
+  });
+  const f = flow("f", async () => ask());
+  await stack.run(f, undefined, { id: "a" });
+  settings.modelId = "second";
+  await stack.run(f, undefined, { id: "b" });
+  expect(rows(await diff("a", "b"))).toEqual(["ask:0: changed (model)"]);
 });
 
 test("failures are compared without their stacks, and so is how an execution ended", async () => {

@@ -14,9 +14,9 @@ import type {
   Difference,
   ExecutionDiff,
 } from "./diff.ts";
-import type { CallView } from "./execution.ts";
+import type { CallView, LlmView } from "./execution.ts";
 import type { ExecutionView } from "./execution-view.ts";
-import { lineageOf } from "./lineage-facts.ts";
+import { readLineage } from "./lineage-source.ts";
 import type { ReadExecution } from "./reading.ts";
 
 /** An execution as it was read, and as it is shown. */
@@ -34,8 +34,10 @@ export async function diffExecutions(
 ): Promise<ExecutionDiff> {
   for (const other of others) checkFlow(original, other);
   const differ = new Differ(context, options.values === true);
-  const source = sideOf(original);
-  const sides = others.map(sideOf);
+  const source = await sideOf(context, original);
+  const sides = await Promise.all(
+    others.map((other) => sideOf(context, other, source.execution.id)),
+  );
   const rows = alignRows(
     source.calls,
     sides.map(({ calls }) => calls),
@@ -69,15 +71,21 @@ interface Call {
   readonly kind: CallKind;
   readonly name: string;
   readonly digest?: string;
+  readonly source?: string | undefined;
   readonly shown: DiffedCall;
   readonly exchange: Exchange;
-  readonly models: string;
+  /** What answered, place by place; undefined where nothing was asked, since an override answered. */
+  readonly models: readonly (string | undefined)[];
   readonly artifacts: string;
 }
 
-function sideOf({ read, view }: DiffSource): Side {
+async function sideOf(
+  context: EngineContext,
+  { read, view }: DiffSource,
+  originalId?: string,
+): Promise<Side> {
   const { facts, input, output } = view;
-  const lineage = lineageOf(read.entries);
+  const lineage = await readLineage(context, read);
   const error = read.loaded.journal.state.ended?.err;
   return {
     execution: executionOf(view),
@@ -94,9 +102,10 @@ function sideOf({ read, view }: DiffSource): Side {
         kind,
         name,
         ...(known?.digest === undefined ? {} : { digest: known.digest }),
+        source: facts.replayOf === originalId ? known?.source : undefined,
         shown: callOf(call),
         exchange: known ?? { inputs: [] },
-        models: call.llm.map(({ resolvedModel }) => resolvedModel).join(" "),
+        models: call.llm.map((llm) => (isAsked(llm) ? llm.resolvedModel : undefined)),
         artifacts: artifactsOf(call),
       };
     }),
@@ -105,6 +114,8 @@ function sideOf({ read, view }: DiffSource): Side {
 
 function executionOf({ facts }: ExecutionView): DiffedExecution {
   const { id, version, status, createdAt, startedAt, endedAt, replayOf, calls } = facts;
+  const asked = calls.flatMap(({ llm }) => llm.filter(isAsked));
+  const reused = asked.filter(({ usage }) => usage === "reused");
   return {
     id,
     version,
@@ -114,8 +125,13 @@ function executionOf({ facts }: ExecutionView): DiffedExecution {
     ...(startedAt === undefined || endedAt === undefined
       ? {}
       : { durationMs: endedAt.getTime() - startedAt.getTime() }),
-    ...usageOf(calls.flatMap(({ llm }) => llm)),
+    ...usageOf(asked),
+    ...(reused.length === 0 ? {} : { reused: usageOf(reused) }),
   };
+}
+
+function isAsked({ overridden }: LlmView): boolean {
+  return overridden !== true;
 }
 
 function callOf({
@@ -134,7 +150,7 @@ function callOf({
     disposition,
     attempts: attempts.at(-1)?.number ?? 0,
     ...(hasRun ? { durationMs: Math.max(0, endedAt.getTime() - startedAt.getTime()) } : {}),
-    ...usageOf(llm),
+    ...usageOf(llm.filter(isAsked)),
   };
 }
 
@@ -145,6 +161,14 @@ function artifactsOf({ artifacts }: CallView): string {
 }
 
 // ---- comparing
+
+/** How often a model was asked is no difference of its own: it follows from what it said. */
+function hasSameModels(a: Call, b: Call): boolean {
+  return a.models.every((model, place) => {
+    const other = b.models[place];
+    return model === undefined || other === undefined || model === other;
+  });
+}
 
 /** An answer that nothing has asked for has no digest, and is like any question. */
 function hasSameInput(a: Call, b: Call): boolean {
@@ -215,7 +239,7 @@ class Differ {
       ...(hasSameInput(a, b) ? [] : ["input" as const]),
       ...(a.shown.status === b.shown.status ? [] : ["status" as const]),
       ...(await compareOutcomes(this.#context.values, a.exchange, b.exchange)),
-      ...(a.models === b.models ? [] : ["model" as const]),
+      ...(hasSameModels(a, b) ? [] : ["model" as const]),
       ...(a.artifacts === b.artifacts ? [] : ["artifacts" as const]),
     ];
   }

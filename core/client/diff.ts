@@ -36,6 +36,8 @@ export interface DiffedExecution extends DiffedUsage {
   readonly replayOf?: string;
   /** From its start to its end. */
   readonly durationMs?: number;
+  /** How much of the usage was taken over from recorded answers, and not paid again. */
+  readonly reused?: DiffedUsage;
 }
 
 /** One of the others, compared as a whole. */

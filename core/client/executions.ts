@@ -50,7 +50,7 @@ export class Executions {
     const { context } = await this.#open();
     const execution = await readExecution(context, id);
     const { calls } = viewOf(context, execution).facts;
-    const graph = await graphOf(context.values, execution, calls);
+    const graph = await graphOf(context, execution, calls);
     if (!readers) return graph;
     const { nodes, edges } = await readersOf(context, id);
     return { ...graph, nodes: [...graph.nodes, ...nodes], edges: [...graph.edges, ...edges] };
@@ -59,18 +59,20 @@ export class Executions {
   /**
    * Compare executions of one flow with an original, call by call; deltas are other − original. Values are compared
    * by digest, and read with `values` alone. Throws a usage error for executions of different flows.
+   * @param others the direct replays of the original, oldest first, when left out
    */
   async diff(
     original: string,
-    others: string | readonly string[],
+    others?: string | readonly string[],
     options: DiffOptions = {},
   ): Promise<ExecutionDiff> {
     const { context } = await this.#open();
+    const compared = others === undefined ? await replaysOf(context, original) : [others].flat();
     const source = async (id: string): Promise<DiffSource> => {
       const read = await readExecution(context, id);
       return { read, view: viewOf(context, read) };
     };
-    const sources = await Promise.all([others].flat().map(source));
+    const sources = await Promise.all(compared.map(source));
     return diffExecutions(context, await source(original), sources, options);
   }
 
@@ -198,6 +200,18 @@ function viewOf(context: EngineContext, execution: ReadExecution): ExecutionView
     now: context.clock.now(),
     typeOf: (name) => definitionsAtHand(context, head.facts)?.checkpoint(name)?.type,
   });
+}
+
+/** Most replays of one execution that are compared when none is named. */
+const mostReplays = 1000;
+
+async function replaysOf(context: EngineContext, id: string): Promise<string[]> {
+  const replays = await listExecutions(context, { replayOf: id, limit: mostReplays });
+  if (replays.length > 0) return replays.map((replay) => replay.id).toReversed();
+  throw new KitaruStateError(
+    `Execution ${id} has no replay on this stack to compare it with. Name an execution: \`kitaru executions diff ${id} OTHER\`.`,
+    { code: "not_found" },
+  );
 }
 
 type Values = Runtime["context"]["values"];

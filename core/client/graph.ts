@@ -8,6 +8,8 @@ export interface ExecutionGraph {
   readonly flow: string;
   readonly version: string;
   readonly status: ExecutionStatus;
+  /** The execution it replays. */
+  readonly replayOf?: string;
   /** The input, the calls in the order they were asked, and the result; then what is outside of this execution. */
   readonly nodes: readonly GraphNode[];
   readonly edges: readonly GraphEdge[];

@@ -1,5 +1,7 @@
 import type {
   AttemptEntry,
+  CallKind,
+  Disposition,
   Entry,
   LoadedEntry,
   OpeningEntry,
@@ -28,6 +30,8 @@ export interface Place {
 /** What the journal says of the values of one call. */
 export interface CallLineage {
   readonly id: string;
+  /** Absent while only something inside of it is recorded. */
+  readonly kind?: CallKind;
   /** Where it is first mentioned, and when it started. */
   readonly begun: Place;
   readonly ended?: Place;
@@ -39,6 +43,10 @@ export interface CallLineage {
   readonly loads: readonly LoadedEntry[];
   /** Execution id of a child flow. */
   readonly child?: string;
+  /** How its outcome came about, where it was not executed. */
+  readonly taken?: Exclude<Disposition, "executed">;
+  /** Id of the call of the replayed execution that its outcome was taken from. */
+  readonly source?: string;
 }
 
 /** What the journal says of the values of an execution, its calls in the order of their first mention. */
@@ -99,6 +107,7 @@ export function lineageOf(entries: readonly Entry[]): Lineage {
 
 interface Collected {
   readonly id: string;
+  kind?: CallKind;
   readonly first: Place;
   startedAt: number;
   ended?: Place;
@@ -108,6 +117,8 @@ interface Collected {
   error?: StoredError;
   readonly loads: LoadedEntry[];
   child?: string;
+  taken?: Exclude<Disposition, "executed">;
+  source?: string;
 }
 
 function collected(calls: Map<string, Collected>, id: string, first: Place): Collected {
@@ -119,6 +130,7 @@ function collected(calls: Map<string, Collected>, id: string, first: Place): Col
 }
 
 function open(call: Collected, entry: AttemptEntry | OpeningEntry): void {
+  call.kind = entry.kind;
   call.startedAt = Math.min(call.startedAt, entry.t === "attempt" ? entry.s : entry.at);
   call.digest = entry.h;
   if (entry.t === "waiting") call.inputs = waitInputs(entry);
@@ -129,11 +141,15 @@ function open(call: Collected, entry: AttemptEntry | OpeningEntry): void {
 function settle(call: Collected, entry: OutcomeEntry, place: Place): void {
   if (call.ended !== undefined) return; // the first outcome of a call stands
   call.ended = place;
+  call.kind = entry.kind;
   if (entry.s !== undefined) call.startedAt = Math.min(call.startedAt, entry.s);
   if (entry.in !== undefined) call.inputs = inputsOf(entry, entry.in);
   else if (entry.kind === "llm" && entry.prompt !== undefined)
     call.inputs = [{ name: "prompt", ref: entry.prompt }];
   if (entry.h !== undefined) call.digest = entry.h;
+  if (entry.disp !== undefined) call.taken = entry.disp;
+  if (entry.disp === "reused") call.source = entry.src ?? entry.id;
+  if (entry.child !== undefined) call.child = entry.child;
   if (entry.t === "completed") call.output = entry.out;
   else call.error = entry.err;
 }

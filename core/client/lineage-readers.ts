@@ -16,7 +16,7 @@ export async function readersOf(
   const nodes: OutsideNode[] = [];
   const edges = new Map<string, GraphEdge>();
   for (const flow of await flowNames(context))
-    for await (const head of headsOf(context, flow, undefined, headsAtOnce)) {
+    for await (const head of headsOf(context, flow, { atOnce: headsAtOnce })) {
       const executionId = head.facts.id;
       if (executionId === id || !mayHaveLoaded(head, id)) continue;
       for (const { call, sources } of await loadsOf(context, executionId, id)) {

@@ -1,23 +1,25 @@
 import { standingArtifacts } from "../engine/artifacts.ts";
+import type { EngineContext } from "../engine/context.ts";
 import type { HeadFacts } from "../journal/head.ts";
-import type { ValueRef, ValueStore } from "../journal/values.ts";
+import type { ValueRef } from "../journal/values.ts";
 import type { CallView } from "./execution.ts";
 import type { CallNode, ExecutionGraph, GraphEdge, GraphNode, OutsideNode } from "./graph.ts";
-import { type CallLineage, type Lineage, type Place, lineageOf } from "./lineage-facts.ts";
+import type { CallLineage, Lineage, Place } from "./lineage-facts.ts";
 import { type Consumed, type Handed, type Produced, matchValues } from "./lineage-match.ts";
+import { readLineage } from "./lineage-source.ts";
 import { TreeReader } from "./lineage-values.ts";
 import type { ReadExecution } from "./reading.ts";
 import type { ValueTree } from "./value-tree.ts";
 
 /** Draw the graph of an execution; `calls` are its calls as they are shown. */
 export async function graphOf(
-  values: ValueStore,
+  context: EngineContext,
   { head, entries, status }: Pick<ReadExecution, "head" | "entries" | "status">,
   calls: readonly CallView[],
 ): Promise<ExecutionGraph> {
   const { facts } = head;
-  const lineage = lineageOf(entries);
-  const reader = new TreeReader(values);
+  const lineage = inOrder(await readLineage(context, { head, entries }), calls);
+  const reader = new TreeReader(context.values);
   const handed = matchValues(
     await producedBy(facts.input, lineage, reader),
     await consumedBy(lineage, reader),
@@ -29,10 +31,19 @@ export async function graphOf(
     flow: facts.flow,
     version: facts.version,
     status,
+    ...(facts.replayOf === undefined ? {} : { replayOf: facts.replayOf.id }),
     nodes: [...nodesOf(calls, savedBy(entries), lineage), ...outside.nodes],
     edges: [...connected, ...orderEdges(calls, lineage, connected)],
     opaque: reader.opaque,
   };
+}
+
+function inOrder(lineage: Lineage, views: readonly CallView[]): Lineage {
+  const calls = views.flatMap(({ id }) => {
+    const call = lineage.calls.get(id);
+    return call === undefined ? [] : [[id, call] as const];
+  });
+  return { ...lineage, calls: new Map(calls) };
 }
 
 const inputNode: GraphNode = { kind: "input", id: "input" };
@@ -138,10 +149,14 @@ function orderEdges(
   const ended = byEnd(lineage.calls.values());
   const edge = (from: string, to: string): GraphEdge[] =>
     known.has(`${from} ${to}`) ? [] : [{ from, to, kind: "order" }];
-  const edges = calls.flatMap(({ id }) => {
-    const begun = lineage.calls.get(id)?.begun;
-    if (begun === undefined) return [];
-    const before = ended.findLast((call) => call.id !== id && isBefore(call.ended, begun));
+  const asks = new Map(calls.map(({ id }, ask) => [id, ask]));
+  const edges = calls.flatMap(({ id }, ask) => {
+    const call = lineage.calls.get(id);
+    if (call === undefined) return [];
+    const before = ended.findLast(
+      (other) =>
+        isBefore(other, call) && (other.taken === undefined || (asks.get(other.id) ?? 0) < ask),
+    );
     return edge(before?.id ?? inputNode.id, id);
   });
   if (lineage.output === undefined) return edges;
@@ -156,11 +171,22 @@ function byEnd(calls: Iterable<CallLineage>): EndedCall[] {
     .toSorted((a, b) => a.ended.position - b.ended.position);
 }
 
-/**
- * What is recorded in one write ran side by side. Clocks are compared within one advance only: another one may have
- * run elsewhere.
- */
-function isBefore(end: Place, begin: Place): boolean {
-  if (end.append >= begin.append) return false;
-  return end.epoch < begin.epoch || end.at <= begin.at;
+/** Whether a call had ended when another began. */
+function isBefore(earlier: EndedCall, later: CallLineage): boolean {
+  const [end, begin] = [earlier.ended, later.begun];
+  if (isOutcomeTaken(later))
+    return isOutcomeTaken(earlier) ? tookBefore(earlier, later) : end.append < begin.append;
+  if (isOutcomeTaken(earlier)) return end.position < begin.position; // it was there as soon as it was asked for
+  // what is recorded in one write ran side by side; another advance may have run where the clock is another
+  return end.append < begin.append && (end.epoch < begin.epoch || end.at <= begin.at);
+}
+
+function isOutcomeTaken({ taken }: CallLineage): boolean {
+  return taken === "reused" || taken === "overridden";
+}
+
+/** Times of outcomes that a replay took over are those of its source, and many are written at once. */
+function tookBefore({ ended, begun }: EndedCall, later: CallLineage): boolean {
+  if (ended.position >= later.begun.position) return false;
+  return ended.at <= later.begun.at && (begun.at < later.begun.at || ended.at < later.begun.at);
 }

@@ -2,11 +2,12 @@ import type { EngineContext } from "../engine/context.ts";
 import { load } from "../engine/session.ts";
 import { flowsPartition } from "../engine/start.ts";
 import { statusOf } from "../engine/status.ts";
-import { KitaruUsageError } from "../errors.ts";
+import { KitaruStateError, KitaruUsageError } from "../errors.ts";
 import {
   type ExecutionStatus,
   type Head,
   type HeadFacts,
+  headKey,
   isEnd,
   readHead,
 } from "../journal/head.ts";
@@ -22,6 +23,8 @@ export interface ListOptions {
   readonly flow?: string;
   /** Only executions of this status, or of one of these. */
   readonly status?: ExecutionStatus | readonly ExecutionStatus[];
+  /** Only direct replays of this execution. */
+  readonly replayOf?: string;
   /** Most executions of a page, from 1 to 1000. @default 20 */
   readonly limit?: number;
   /** Continue after the execution that has this cursor; from {@link ExecutionSummary.cursor}. */
@@ -37,18 +40,40 @@ export async function listExecutions(
   context: EngineContext,
   options: ListOptions,
 ): Promise<ExecutionSummary[]> {
-  const { flow, cursor, limit = defaultLimit } = options;
+  const { cursor, replayOf, limit = defaultLimit } = options;
   const wanted = checkStatuses(options.status);
   checkLimit(limit);
   checkCursor(cursor);
-  const flows = flow === undefined ? await flowNames(context) : [flow];
+  const { flows, since } = await rangeOf(context, options);
   const items: ExecutionSummary[] = [];
-  for await (const head of newestFirst(context, flows, cursor, limit)) {
+  for await (const head of newestFirst(context, flows, { before: cursor, since, atOnce: limit })) {
+    if (replayOf !== undefined && head.facts.replayOf?.id !== replayOf) continue;
     const item = await summarize(context, head);
     if (item !== undefined && (wanted === undefined || wanted.has(item.status))) items.push(item);
     if (items.length === limit) break;
   }
   return items;
+}
+
+/** Clocks of processes that start executions may be this far apart. */
+const clockSkewMs = 3_600_000;
+
+/** A replay is one of the same flow, and not older than what it replays. */
+async function rangeOf(
+  context: EngineContext,
+  { flow, replayOf }: ListOptions,
+): Promise<{ readonly flows: readonly string[]; readonly since?: string }> {
+  if (replayOf === undefined)
+    return { flows: flow === undefined ? await flowNames(context) : [flow] };
+  const record = await context.backend.records.get(headKey(replayOf));
+  if (record === undefined)
+    throw new KitaruStateError(
+      `There is no execution "${replayOf}" on this stack. \`kitaru executions list\` shows what there is.`,
+      { code: "not_found" },
+    );
+  const { facts } = readHead(record);
+  if (flow !== undefined && flow !== facts.flow) return { flows: [] };
+  return { flows: [facts.flow], since: timeKey(facts.createdAt - clockSkewMs) };
 }
 
 function checkStatuses(status: ListOptions["status"]): ReadonlySet<ExecutionStatus> | undefined {
@@ -88,14 +113,13 @@ export async function flowNames(context: EngineContext): Promise<string[]> {
 async function* newestFirst(
   context: EngineContext,
   flows: readonly string[],
-  before: string | undefined,
-  limit: number,
+  range: HeadRange,
 ): AsyncGenerator<Head> {
   const next = async (source: AsyncIterator<Head>): Promise<Candidate[]> => {
     const result = await source.next();
     return result.done === true ? [] : [{ head: result.value, source }];
   };
-  const sources = flows.map((flow) => headsOf(context, flow, before, limit));
+  const sources = flows.map((flow) => headsOf(context, flow, range));
   let candidates = (await Promise.all(sources.map(next))).flat();
   for (;;) {
     const newest = newestOf(candidates);
@@ -118,18 +142,28 @@ function newestOf(candidates: readonly Candidate[]): Candidate | undefined {
   return newest;
 }
 
-/** Heads of a flow, newest first, from before the sort key `before`; at most `limit` are read at once. */
+/** Which heads of a flow to read. */
+export interface HeadRange {
+  /** Sort key before which they are; exclusive. */
+  readonly before?: string | undefined;
+  /** Lowest sort key. */
+  readonly since?: string | undefined;
+  /** Most heads of a page. */
+  readonly atOnce: number;
+}
+
+/** Heads of a flow, newest first. */
 export async function* headsOf(
   context: EngineContext,
   flow: string,
-  before: string | undefined,
-  limit: number,
+  { before, since, atOnce }: HeadRange,
 ): AsyncGenerator<Head> {
   const { records } = context.backend;
   const params: ListParams = {
     partition: `flow/${flow}`,
     reverse: true,
-    limit,
+    limit: atOnce,
+    ...(since === undefined ? {} : { from: since }),
     ...(before === undefined ? {} : { to: before }),
   };
   const pages = pagesOf((cursor) => records.listIndex("flow", { ...params, ...cursor }));

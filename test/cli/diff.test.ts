@@ -46,9 +46,9 @@ test("two executions are compared call by call, without a value unless it is ask
   expect(shown).toMatchObject({ code: 0, err: "" });
   expect(steady(shown.out)).toBe(
     [
-      " EXECUTION STATUS VERSION STARTED TOOK",
-      `A ${a} completed local TIME TIME`,
-      `B ${b} completed local TIME TIME`,
+      " EXECUTION STATUS VERSION STARTED TOOK TOKENS COST",
+      `A ${a} completed local TIME TIME 12 n/a`,
+      `B ${b} completed local TIME TIME 18 n/a`,
       "",
       "CALL B TOOK TOKENS COST B WAS DIFFERS IN",
       "draft:0 changed TIME +6 n/a executed input, output, artifacts",
