@@ -48,7 +48,8 @@ export async function say(runtime: Runtime, id: string, what: Signal): Promise<R
 export async function takeOver(runtime: Runtime, id: string): Promise<Driver> {
   const { context } = runtime;
   const execution = await load(context, id);
-  checkResumable(execution, id, statusOf(execution, id, context.clock.now()));
+  if (!isEndUntold(execution))
+    checkResumable(execution, id, statusOf(execution, id, context.clock.now()));
   const { drivenBy, problem } = await prepare(context, execution, false);
   if (problem !== undefined && drivenBy === "nobody") throw problem;
   await nudge(context, id, readInbox(execution.inbox), execution.journal.state);
@@ -99,6 +100,13 @@ async function restOf(context: EngineContext, id: string): Promise<"wait" | "tim
   if (status !== "waiting" || inbox.items.some((item) => !state.items.has(item.i)))
     return undefined;
   return pendingWaitsOf(state, inbox).length > 0 ? "wait" : "time";
+}
+
+/** Whether the process that ended an execution was gone before its head, its parent and those who wait heard of it. */
+function isEndUntold({ head, journal }: LoadedExecution): boolean {
+  return (
+    journal.state.ended !== undefined && head !== undefined && !isEnd(readHead(head).view.status)
+  );
 }
 
 function checkResumable(execution: LoadedExecution, id: string, status: ExecutionStatus): void {

@@ -15,6 +15,8 @@ import { Racer, together } from "./racer.ts";
 const rounds = Number(process.env["ROUNDS"] ?? 50);
 vi.setConfig({ testTimeout: 60_000 + rounds * 100 });
 
+const patienceMs = 15_000;
+
 let root: string;
 let driver: Racer;
 let left: Racer;
@@ -53,7 +55,21 @@ async function parked(flow: string, id: string): Promise<void> {
   while ((await client.executions.get(id)).pendingWaits.length === 0) await pause(1);
 }
 
-const resultOf = async (id: string): Promise<Reply> => driver.do("result", [id]);
+/** How an execution ended. Throws what is known of it when it does not. */
+async function resultOf(id: string): Promise<Reply> {
+  const late = new AbortController();
+  const found = await Promise.race([
+    driver.do("result", [id]),
+    pause(patienceMs, undefined, { signal: late.signal }),
+  ]);
+  late.abort();
+  if (found !== undefined) return found;
+  const { backend } = await activeRuntime();
+  const { items } = await backend.records.list({ partition: `exec/${id}` });
+  throw new Error(
+    `${id} does not end:\n${items.map(({ sort, body }) => `${sort} ${body}`).join("\n")}`,
+  );
+}
 const valueOf = (reply: Reply): unknown => (reply.ok ? reply.value : reply.code);
 
 /** Ids of the calls of an execution that have an outcome, in the order they were recorded. */
@@ -194,7 +210,7 @@ async function killedWhileWorking(name: string, file: string): Promise<string[]>
   const doomed = await racer();
   for (let no = 0; no < rounds; no += 1)
     void doomed.do("start", ["working", `${name}-${no}`, { file, n: 0 }]);
-  await pause(50);
+  while ((await notesIn(file).catch(() => [])).length < 20) await pause(2);
   await doomed.kill();
   const list = await client.executions.list({ flow: "working", limit: 1000 });
   return list.map(({ id }) => id).filter((id) => id.startsWith(`${name}-`));
