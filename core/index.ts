@@ -121,7 +121,10 @@ export type {
 } from "./client/graph.ts";
 export type { Executions, WaitChoice } from "./client/executions.ts";
 export type { ListOptions } from "./client/listing.ts";
+export type { DryRun, DryRunAction, DryRunCall } from "./client/dry-run.ts";
 export type {
+  DryRunOptions,
+  DryRuns,
   ReplayAllOptions,
   ReplayFailure,
   ReplayOptions,

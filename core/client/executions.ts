@@ -9,6 +9,7 @@ import { type DiffSource, diffExecutions } from "./diff-executions.ts";
 import { type Receipt, say, takeOver, untilRest } from "./driving.ts";
 import type { Execution, ExecutionSummary, LogLine, PendingWait } from "./execution.ts";
 import { type ExecutionView, type WaitView, viewExecution } from "./execution-view.ts";
+import type { DryRun } from "./dry-run.ts";
 import type { ExecutionGraph, GraphOptions } from "./graph.ts";
 import { graphOf } from "./lineage.ts";
 import { readersOf } from "./lineage-readers.ts";
@@ -16,10 +17,15 @@ import { type ListOptions, listExecutions } from "./listing.ts";
 import { logLinesOf } from "./log-view.ts";
 import { type ReadExecution, readExecution } from "./reading.ts";
 import {
+  type DryRunOptions,
+  type DryRuns,
   type ReplayAllOptions,
   type ReplayOptions,
   type ReplayResult,
   type ReplayResults,
+  dryRunAll,
+  dryRunOne,
+  isDryRun,
   replayAll,
   replayOne,
 } from "./replaying.ts";
@@ -150,15 +156,21 @@ export class Executions {
   /**
    * Make a new execution of an earlier one that is not running, with what is overridden: what does not depend on that
    * is taken over, the rest runs. Throws a usage or a state error that says what does not fit; with several ids such
-   * errors are collected.
+   * errors are collected. With `dryRun` nothing runs and nothing is written: it tells what would be done.
    */
+  async replay(id: string, options: DryRunOptions): Promise<DryRun>;
+  async replay(ids: readonly string[], options: DryRunOptions): Promise<DryRuns>;
   async replay(id: string, options?: ReplayOptions): Promise<ReplayResult>;
   async replay(ids: readonly string[], options?: ReplayAllOptions): Promise<ReplayResults>;
   async replay(
     ids: string | readonly string[],
-    options: ReplayAllOptions = {},
-  ): Promise<ReplayResult | ReplayResults> {
+    options: ReplayAllOptions | DryRunOptions = {},
+  ): Promise<ReplayResult | ReplayResults | DryRun | DryRuns> {
     const runtime = await this.#open();
+    if (isDryRun(options))
+      return typeof ids === "string"
+        ? dryRunOne(runtime, ids, options)
+        : dryRunAll(runtime, ids, options);
     return typeof ids === "string"
       ? replayOne(runtime, ids, options)
       : replayAll(runtime, ids, options);

@@ -8,6 +8,7 @@ import { type ExecutionStatus, type HeadFacts, headKey, readHead } from "../jour
 import { type FlowHandle, handleOf, newExecutionId } from "../primitives/handle.ts";
 import { type ReplayTarget, selectorOf } from "../primitives/replay-target.ts";
 import { loadCode, untilRest } from "./driving.ts";
+import { type DryRun, dryRun } from "./dry-run.ts";
 
 /** What a replay is to be. */
 export interface ReplayOptions {
@@ -31,6 +32,17 @@ export interface ReplayOptions {
 export interface ReplayAllOptions extends ReplayOptions {
   /** `fail`: stop and throw at the first that cannot be replayed; those started before it go on. @default "collect" */
   readonly onError?: "collect" | "fail";
+}
+
+/** What a replay would be, of which it is only told what it would do. */
+export interface DryRunOptions extends Omit<ReplayAllOptions, "wait"> {
+  readonly dryRun: true;
+}
+
+/** What several replays would do. */
+export interface DryRuns {
+  readonly results: readonly DryRun[];
+  readonly failures: readonly ReplayFailure[];
 }
 
 /** A replay that was started. */
@@ -82,27 +94,42 @@ export async function replayOne(
   return Object.defineProperty(result, "handle", handle) as ReplayResult;
 }
 
+/** Whether options ask only what a replay would do. */
+export function isDryRun(options: ReplayAllOptions | DryRunOptions): options is DryRunOptions {
+  return "dryRun" in options && options.dryRun;
+}
+
+/** Tell what replaying an execution would do. */
+export async function dryRunOne(
+  runtime: Runtime,
+  source: string,
+  options: DryRunOptions,
+): Promise<DryRun> {
+  return dryRun(runtime.context, await requestOf(runtime, source, options));
+}
+
+/** Tell what replaying executions would do. */
+export async function dryRunAll(
+  runtime: Runtime,
+  sources: readonly string[],
+  options: DryRunOptions,
+): Promise<DryRuns> {
+  const { done: results, failures } = await forEach(sources, options, (source) =>
+    dryRunOne(runtime, source, options),
+  );
+  return { results, failures };
+}
+
 /** Replay executions one after the other, and wait for all of them together where that is asked for. */
 export async function replayAll(
   runtime: Runtime,
   sources: readonly string[],
   options: ReplayAllOptions,
 ): Promise<ReplayResults> {
-  const { wait = false, onError = "collect", ...rest } = options;
-  if (onError !== "collect" && onError !== "fail")
-    throw new KitaruUsageError(
-      `replay(): onError is "collect" or "fail", not ${JSON.stringify(onError)}.`,
-    );
-  const started: ReplayResult[] = [];
-  const failures: ReplayFailure[] = [];
-  for (const source of sources) {
-    try {
-      started.push(await replayOne(runtime, source, rest));
-    } catch (error) {
-      if (onError === "fail" || !(error instanceof Error)) throw error;
-      failures.push({ source, error });
-    }
-  }
+  const { wait = false, ...rest } = options;
+  const { done: started, failures } = await forEach(sources, options, (source) =>
+    replayOne(runtime, source, rest),
+  );
   const results = wait ? await Promise.all(started.map((one) => atRest(runtime, one))) : started;
   const count = (status: ExecutionStatus): number =>
     results.filter((one) => one.status === status).length;
@@ -118,8 +145,31 @@ export async function replayAll(
   };
 }
 
+/** Do something for each execution; what is thrown is collected, unless `onError` is `fail`. */
+async function forEach<T>(
+  sources: readonly string[],
+  { onError = "collect" }: Pick<ReplayAllOptions, "onError">,
+  work: (source: string) => Promise<T>,
+): Promise<{ readonly done: readonly T[]; readonly failures: readonly ReplayFailure[] }> {
+  if (onError !== "collect" && onError !== "fail")
+    throw new KitaruUsageError(
+      `replay(): onError is "collect" or "fail", not ${JSON.stringify(onError)}.`,
+    );
+  const done: T[] = [];
+  const failures: ReplayFailure[] = [];
+  for (const source of sources) {
+    try {
+      done.push(await work(source));
+    } catch (error) {
+      if (onError === "fail" || !(error instanceof Error)) throw error;
+      failures.push({ source, error });
+    }
+  }
+  return { done, failures };
+}
+
 /** What the engine is asked for, with the code at hand. */
-export async function requestOf(
+async function requestOf(
   runtime: Runtime,
   source: string,
   options: ReplayOptions,

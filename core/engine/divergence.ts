@@ -53,12 +53,13 @@ async function describeChange(
     return `it was recorded as ${article(known.kind)} and is now ${article(call.kind)}`;
   if (call.h === known.h)
     return `it was call number ${known.ask + 1} of the flow and is now number ${call.ask + 1}: the calls were reordered, or one was inserted or removed before it`;
-  const path = await changedPath(call, state, values);
+  const path = await changedInput(call, state, values);
   return `its input changed${path === undefined ? "" : ` at ${path}`}`;
 }
 
-async function changedPath(
-  call: Call,
+/** Where the input of a call differs from the recorded one, with both values; undefined when that is not known. */
+export async function changedInput(
+  call: Pick<Call, "id" | "spec">,
   state: JournalState,
   values: ValueStore,
 ): Promise<string | undefined> {

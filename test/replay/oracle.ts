@@ -124,7 +124,7 @@ class Evaluation {
         return last;
       }
       case "branch":
-        return this.#run(read(values, node.reads) % 2 === 0 ? node.then : node.otherwise, values);
+        return this.#run(read(values, node.reads) % 2 === 0 ? node.even : node.odd, values);
       case "parallel":
         return node.branches.reduce((sum, branch) => sum + this.#run(branch, values), 0);
     }

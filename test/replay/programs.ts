@@ -14,8 +14,8 @@ export type Node =
   | {
       readonly t: "branch";
       readonly reads: readonly number[];
-      readonly then: readonly Node[];
-      readonly otherwise: readonly Node[];
+      readonly even: readonly Node[];
+      readonly odd: readonly Node[];
     }
   | { readonly t: "parallel"; readonly branches: readonly (readonly Node[])[] };
 
@@ -118,7 +118,7 @@ async function runNode(node: Node, values: readonly number[]): Promise<number> {
       return last;
     }
     case "branch":
-      return run(read(values, node.reads) % 2 === 0 ? node.then : node.otherwise, values);
+      return run(read(values, node.reads) % 2 === 0 ? node.even : node.odd, values);
     case "parallel": {
       const all = await Promise.all(node.branches.map((branch) => run(branch, values)));
       return all.reduce((sum, one) => sum + one, 0);
@@ -165,13 +165,13 @@ const leaf: fc.Arbitrary<Node> = fc.oneof(
 );
 const sleeping: fc.Arbitrary<Node> = fc.constant({ t: "sleep" });
 
-function nodes(depth: number): fc.Arbitrary<Node[]> {
-  return fc.array(node(depth), { minLength: 1, maxLength: 3 });
+function drawnNodes(depth: number): fc.Arbitrary<Node[]> {
+  return fc.array(drawnNode(depth), { minLength: 1, maxLength: 3 });
 }
 
-function node(depth: number): fc.Arbitrary<Node> {
+function drawnNode(depth: number): fc.Arbitrary<Node> {
   if (depth === 0) return leaf;
-  const inner = nodes(depth - 1);
+  const inner = drawnNodes(depth - 1);
   return fc.oneof(
     { weight: 4, arbitrary: leaf },
     { weight: 1, arbitrary: fc.record({ t: fc.constant("loop" as const), reads, body: inner }) },
@@ -180,8 +180,8 @@ function node(depth: number): fc.Arbitrary<Node> {
       arbitrary: fc.record({
         t: fc.constant("branch" as const),
         reads,
-        then: inner,
-        otherwise: inner,
+        even: inner,
+        odd: inner,
       }),
     },
     {
@@ -196,7 +196,7 @@ function node(depth: number): fc.Arbitrary<Node> {
 
 /** Flows of every shape, each part with a checkpoint, wait or child flow of its own. */
 export const programs: fc.Arbitrary<Program> = fc
-  .array(fc.oneof({ weight: 8, arbitrary: node(2) }, { weight: 1, arbitrary: sleeping }), {
+  .array(fc.oneof({ weight: 8, arbitrary: drawnNode(2) }, { weight: 1, arbitrary: sleeping }), {
     minLength: 2,
     maxLength: 5,
   })
@@ -218,7 +218,7 @@ function numbered(program: Program, next: () => number): Program {
       case "loop":
         return { ...one, body: numbered(one.body, next) };
       case "branch":
-        return { ...one, then: numbered(one.then, next), otherwise: numbered(one.otherwise, next) };
+        return { ...one, even: numbered(one.even, next), odd: numbered(one.odd, next) };
       case "parallel":
         return { ...one, branches: one.branches.map((branch) => numbered(branch, next)) };
       case "sleep":

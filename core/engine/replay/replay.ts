@@ -156,7 +156,7 @@ export class Replay {
       ...(id === call.id ? {} : { src: id }),
       ...(child === undefined ? {} : { child }),
     };
-    return { entry, attached: source.attached(id).map((one) => copyOf(one, call.id)) };
+    return { entry, attached: source.attached(id).map((one) => copyOf(one, call)) };
   }
 
   async #refused(call: Call, at: number): Promise<OutcomeEntry> {
@@ -188,7 +188,16 @@ async function inputOf(
   return kind === "checkpoint" || kind === "flow" ? { in: await refsOf(values, inputs) } : {};
 }
 
-function copyOf(entry: AttachedEntry, id: string): Entry {
-  const { n: _nonce, ...recorded } = entry;
-  return recorded.t === "loaded" ? { ...recorded, id } : { ...recorded, id, disp: "reused" };
+function copyOf({ n: _nonce, ...entry }: AttachedEntry, call: Call): Entry {
+  switch (entry.t) {
+    case "llm":
+    case "artifact":
+      return { ...entry, id: call.id, disp: "reused" };
+    case "loaded":
+      return { ...entry, id: call.id };
+    case "waiting": {
+      const { due: _past, ...asked } = entry;
+      return { ...asked, ...fieldsOf(call) };
+    }
+  }
 }

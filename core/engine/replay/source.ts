@@ -6,14 +6,15 @@ import type {
   LlmEntry,
   LoadedEntry,
   ReplayOf,
+  WaitingEntry,
 } from "../../journal/entry.ts";
 import { JournalState, type KnownCall, type RecordedOutcome } from "../../journal/state.ts";
 import { readEntries } from "../artifacts.ts";
 import type { EngineContext } from "../context.ts";
 import { isOutside, reusableLlms } from "../llm-reuse.ts";
 
-/** An entry that goes along with the outcome of its call. */
-export type AttachedEntry = LlmEntry | ArtifactEntry | LoadedEntry;
+/** An entry that goes along with the outcome of its call: what was asked of a model or a person, saved and loaded. */
+export type AttachedEntry = LlmEntry | ArtifactEntry | LoadedEntry | WaitingEntry;
 
 /** An execution as a replay sees it: its journal up to a position, which nothing changes any more. */
 export class ReplaySource {
@@ -100,7 +101,15 @@ export async function loadSource(
 const none: readonly never[] = [];
 
 function isAttached(entry: Entry): entry is AttachedEntry {
-  return entry.t === "llm" || entry.t === "artifact" || entry.t === "loaded";
+  switch (entry.t) {
+    case "llm":
+    case "artifact":
+    case "loaded":
+    case "waiting":
+      return true;
+    default:
+      return false;
+  }
 }
 
 function keyOf({ kind, name, h }: { kind: CallKind; name: string; h: string }): string {

@@ -33,6 +33,8 @@ export interface ReplayRequest {
 
 /** A replay that can be made: everything has been checked. */
 export interface PreparedReplay {
+  /** With the definitions of the version to run. */
+  readonly context: EngineContext;
   readonly flow: FlowDefinition;
   /** Version to run. */
   readonly pin: Pin;
@@ -87,6 +89,7 @@ export async function prepareReplay(
   const recorded = await values.get(facts.input);
   const isRecordedInput = request.input === undefined;
   return {
+    context,
     flow,
     pin,
     facts,
