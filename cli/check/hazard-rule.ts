@@ -39,7 +39,8 @@ export function checkMention(body: Body, node: Node, value: Value): boolean {
 export function checkResult(body: Body, call: CallExpression | NewExpression, callee: Value): void {
   const value = body.values.of(call);
   if (callee.kind !== "external" || value.kind !== "external") return;
-  const found = hazardOf(callee) === undefined ? hazardOf(value) : undefined;
+  const isMade = value.path.length === callee.path.length + 1 && value.from === callee.from;
+  const found = isMade && hazardOf(callee) === undefined ? hazardOf(value) : undefined;
   if (found === undefined) return;
   const { rule, problem, remedy } = found.hazard;
   body.report(rule, call, `${shown(body, call)} in ${body.where} ${problem}. ${remedy}`);

@@ -163,7 +163,25 @@ const table: Partial<Readonly<Record<Rule, readonly Case[]>>> = {
       flow: "return «started»;",
       files: { "helper.ts": "export const started = Date.now();" },
     },
+    {
+      top: "const at = ({ clock = «Date.now», other = () => Date.now() } = {}, [x = 1] = []) => clock();",
+      flow: "return at({ other: now });",
+    },
+    body("return items.map(({ at = «Date.now()» }) => at);"),
+    {
+      top: "class Stamped { constructor(at = «Date.now()») { this.at = at; } }",
+      flow: "return new Stamped();",
+    },
+    {
+      top: "flow('second', async ({ at = «Date.now()» }) => at); flow('third', async (at = «Date.now()») => at);",
+    },
+    { top: "const clock = performance.now.bind(performance);", flow: "return «clock()»;" },
+    body("const clock = «Date.now».bind(Date); return clock();"),
     // and none of these
+    {
+      top: "const at = ({ clock = Date.now } = {}) => clock();\nconst same = (clock = Date.now) => clock();\nclass Stamped { constructor(at = Date.now()) { this.at = at; } }",
+      flow: "return at({ clock: now }) + same(now) + items.map((item, at = Date.now()) => at) + new Stamped(1).at + ((clock = Date.now) => clock())(now);",
+    },
     body(
       "return now() + new Date(now()).getTime() + new Date(input.at).getTime() + Date.UTC(2026, 1) + Date.parse(input.at);",
     ),
@@ -401,7 +419,7 @@ const table: Partial<Readonly<Record<Rule, readonly Case[]>>> = {
   process: [
     {
       top: 'import { execFile, spawn as start } from "node:child_process";\nimport { promisify } from "util";\nconst run = promisify(execFile);',
-      flow: "await «run('ls')»; «start('ls')»;",
+      flow: "await «run('ls')»; «start('ls')»; await promisify(«execFile»)('ls'); await promisify(«execFile»)('ls');",
     },
     { top: 'import { Worker } from "node:worker_threads";', flow: "«new Worker('x.js')»;" },
     { top: 'import { execa } from "execa";', flow: "await «execa`ls`»;" },

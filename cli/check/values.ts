@@ -258,7 +258,10 @@ export class Values {
       const name = externalName(callee);
       if (name === "require") return this.#module(node, first && literalText(first));
       if (passThrough.has(name)) return first === undefined ? unknown : this.of(first);
-      return external(callee.from, [...callee.path, callStep(node)]);
+      const isBound = callee.path.at(-1) === "bind"; // the same function, for another `this`
+      return isBound
+        ? external(callee.from, callee.path.slice(0, -1))
+        : external(callee.from, [...callee.path, callStep(node)]);
     }
     if (node.type === "NewExpression")
       return callee.kind === "class" ? { kind: "instance", node: callee.node } : unknown;

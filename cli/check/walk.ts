@@ -1,5 +1,13 @@
-import type { CallExpression, Class, NewExpression, Node, VariableDeclarator } from "oxc-parser";
+import type {
+  Argument,
+  CallExpression,
+  Class,
+  NewExpression,
+  Node,
+  VariableDeclarator,
+} from "oxc-parser";
 import type { Body, Report } from "./body.ts";
+import { defaultsThatRun } from "./defaults.ts";
 import type { Binding, Scope } from "./scope.ts";
 import {
   type FunctionNode,
@@ -38,9 +46,7 @@ export abstract class Walk implements Body {
   run(definition: Definition, body: FunctionNode): void {
     this.#definition = definition;
     this.#root = body;
-    this.#current = body;
-    this.#defaults(body, []);
-    this.#enter(body);
+    this.#enter(body, []);
   }
 
   /** A definition made where the walk is. */
@@ -70,23 +76,19 @@ export abstract class Walk implements Body {
     return false;
   }
 
-  #enter(node: FunctionNode): void {
-    if (this.#entered.has(node)) return;
-    this.#entered.add(node);
+  /** Visit a function, with the defaults that `given` arguments make run; undefined when those are not known. */
+  #enter(node: FunctionNode, given?: readonly Argument[]): void {
     const before = { current: this.#current, isRecorded: this.#isRecorded };
     this.#current = node;
     this.#isRecorded = false;
-    for (const one of node.params) this.#visit(parameterOf(one));
-    if (node.body !== null) this.#visit(node.body);
+    for (const one of defaultsThatRun(node, given, (value) => this.values.of(value)))
+      this.#visit(one);
+    if (!this.#entered.has(node)) {
+      this.#entered.add(node);
+      if (node.body !== null) this.#visit(node.body);
+    }
     this.#current = before.current;
     this.#isRecorded = before.isRecorded;
-  }
-
-  /** What runs to make up for arguments that a call leaves out. */
-  #defaults({ params }: FunctionNode, given: (CallExpression | NewExpression)["arguments"]): void {
-    if (given.some(({ type }) => type === "SpreadElement")) return;
-    for (const one of params.slice(given.length))
-      if (one.type === "AssignmentPattern") this.#visit(one.right);
   }
 
   #children(node: Node): void {
@@ -127,9 +129,10 @@ export abstract class Walk implements Body {
       return this.onDefinition(node, definition);
     const value = this.values.of(node.callee);
     this.onCall(node, value);
-    if (node.type === "NewExpression" && value.kind === "class") this.#construct(value.node);
-    this.#visit(node.callee);
-    if (value.kind === "function") this.#defaults(value.node, node.arguments);
+    if (node.type === "NewExpression" && value.kind === "class")
+      this.#construct(value.node, node.arguments);
+    if (value.kind === "function") this.#enter(value.node, node.arguments);
+    if (!isFunction(unwrap(node.callee))) this.#visit(node.callee);
     const before = this.#isRecorded;
     this.#isRecorded ||= this.values.isExternal(node.callee, "kitaru#llm");
     for (const one of node.arguments) this.#visit(one);
@@ -144,8 +147,9 @@ export abstract class Walk implements Body {
 
   /** Follow what is mentioned, since it may be called. */
   #reach(node: Node, value: Value): void {
-    const isCalled = node.parent?.type === "CallExpression" && node.parent.callee === node;
-    if (this.#isRecorded && !isCalled) return;
+    const { parent } = wrapping(node);
+    const isCalled = parent?.type === "CallExpression" && unwrap(parent.callee) === node;
+    if (isCalled || this.#isRecorded) return; // with what it is called with, and not here
     if (value.kind === "function") this.#enter(value.node);
     if (value.kind !== "object" || this.#entered.has(value.node)) return;
     this.#entered.add(value.node);
@@ -195,13 +199,14 @@ export abstract class Walk implements Body {
   }
 
   /** What runs when an instance is made. */
-  #construct(node: Class): void {
+  #construct(node: Class, given?: readonly Argument[]): void {
     if (this.#entered.has(node)) return;
     this.#entered.add(node);
     const base = node.superClass === null ? undefined : this.values.of(node.superClass);
     if (base?.kind === "class") this.#construct(base.node);
     for (const one of node.body.body) {
-      if (one.type === "MethodDefinition" && one.kind === "constructor") this.#enter(one.value);
+      if (one.type === "MethodDefinition" && one.kind === "constructor")
+        this.#enter(one.value, given);
       if (one.type === "PropertyDefinition" && !one.static && one.value !== null)
         this.#visit(one.value);
     }
@@ -233,11 +238,6 @@ export abstract class Walk implements Body {
       }
     }
   }
-}
-
-/** A parameter without the default that a caller may make unnecessary. */
-function parameterOf(node: FunctionNode["params"][number]): Node {
-  return node.type === "AssignmentPattern" ? node.left : node;
 }
 
 /** Whether an expression only reads names and properties. */
