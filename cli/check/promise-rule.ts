@@ -10,11 +10,11 @@ export function checkPromise(
 ): void {
   const deaf = promises.deafCall(call);
   const loss = promises.lossOf(call);
-  if (deaf !== undefined) body.report("unawaited", call, deafMessage(deaf, body.where));
+  if (deaf !== undefined) body.report("unawaited", call.callee, deafMessage(deaf, body.where));
   else if (loss !== undefined)
     body.report(
       "unawaited",
-      call,
+      call.callee,
       `The promise of ${shown(body, call)} in ${body.where} ${lossMessage(loss)}`,
     );
 }

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { checkFiles } from "./check.ts";
 import { type Rule, rules } from "./rules.ts";
@@ -732,4 +733,9 @@ for (const [rule, cases] of Object.entries(all) as [Rule, readonly Case[]][])
 test("every rule has cases here, or in a file of its own", () => {
   const elsewhere: Rule[] = ["syntax", "ignore", "unused-ignore"];
   expect([...Object.keys(all), ...elsewhere].toSorted()).toEqual(Object.keys(rules).toSorted());
+});
+
+test("every rule is explained in docs/check.md", () => {
+  const page = readFileSync(new URL("../../docs/check.md", import.meta.url), "utf8");
+  expect(Object.keys(rules).filter((rule) => !page.includes(`\`${rule}\``))).toEqual([]);
 });
