@@ -1,5 +1,6 @@
 import type { CallExpression, NewExpression } from "oxc-parser";
 import { type Body, shown } from "./body.ts";
+import { isFunction } from "./syntax.ts";
 import type { Loss, Promises } from "./promises.ts";
 
 /** Report a durable call whose promise is lost. */
@@ -10,11 +11,12 @@ export function checkPromise(
 ): void {
   const deaf = promises.deafCall(call);
   const loss = promises.lossOf(call);
-  if (deaf !== undefined) body.report("unawaited", call.callee, deafMessage(deaf, body.where));
+  const place = isFunction(call.callee) ? call : call.callee;
+  if (deaf !== undefined) body.report("unawaited", place, deafMessage(deaf, body.where));
   else if (loss !== undefined)
     body.report(
       "unawaited",
-      call.callee,
+      place,
       `The promise of ${shown(body, call)} in ${body.where} ${lossMessage(loss)}`,
     );
 }
