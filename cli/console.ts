@@ -1,5 +1,6 @@
 import { Executions } from "../core/client/executions.ts";
 import { Artifacts } from "../core/client/artifacts.ts";
+import { Deployments } from "../core/client/deployments.ts";
 import type { Runtime } from "../core/engine/runtime.ts";
 import { activeRuntime } from "../core/stacks.ts";
 import { type Failure, describeFailure } from "./failure.ts";
@@ -12,6 +13,7 @@ export interface OpenedStack {
   readonly runtime: Runtime;
   readonly executions: Executions;
   readonly artifacts: Artifacts;
+  readonly deployments: Deployments;
 }
 
 /** What a command says, as text or as JSON. */
@@ -74,7 +76,12 @@ export async function openStack(name: string | undefined): Promise<OpenedStack> 
 /** Commands over a runtime. */
 export function stackOn(runtime: Runtime): OpenedStack {
   const open = async (): Promise<Runtime> => runtime;
-  return { runtime, executions: new Executions(open), artifacts: new Artifacts(open) };
+  return {
+    runtime,
+    executions: new Executions(open),
+    artifacts: new Artifacts(open),
+    deployments: new Deployments(open),
+  };
 }
 
 function stackOf(error: Error): string {

@@ -40,7 +40,8 @@ export async function loadModule(
   return exports;
 }
 
-async function splitTarget(
+/** File and flow of `FILE:FLOW`, or of `FILE` alone. Throws a usage error when there is no such file. */
+export async function splitTarget(
   target: string,
   cwd: string,
 ): Promise<{ readonly file: string; readonly name: string | undefined }> {

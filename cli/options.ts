@@ -7,6 +7,13 @@ export function stackOption(): Option {
   );
 }
 
+/** `--version N`, of a deployed flow. */
+export function versionOption(description: string): Option {
+  return new Option("--version <number>", description).argParser(
+    wholeNumber(1, Number.MAX_SAFE_INTEGER),
+  );
+}
+
 /** Refuse an option that is given twice: which one is meant cannot be known. */
 export function once(name: string): (value: string, before: string | undefined) => string {
   return (value, before) => {

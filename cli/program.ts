@@ -3,10 +3,13 @@ import { packageVersion } from "../core/package-version.ts";
 import { closeStacks } from "../core/stacks.ts";
 import { addArtifacts } from "./commands/artifacts.ts";
 import { addCheck } from "./commands/check.ts";
+import { addDeploy } from "./commands/deploy.ts";
 import { addDev } from "./commands/dev.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addExecutions } from "./commands/executions.ts";
+import { addFlow } from "./commands/flow.ts";
 import { addInit } from "./commands/init.ts";
+import { addInvoke } from "./commands/invoke.ts";
 import { addModels } from "./commands/models.ts";
 import { addRun } from "./commands/run.ts";
 import { addStack } from "./commands/stack.ts";
@@ -42,6 +45,9 @@ async function makeProgram(say: Console): Promise<Command> {
     addRun,
     addExecutions,
     addArtifacts,
+    addDeploy,
+    addInvoke,
+    addFlow,
     addStack,
     addModels,
     addDev,

@@ -84,10 +84,11 @@ export type {
 } from "./client/diff.ts";
 export type { Deployments } from "./client/deployments.ts";
 export type { Driver, Receipt } from "./client/driving.ts";
-export type { DeployParams, Deployed } from "./deployments/deploy.ts";
+export type { DeployParams } from "./deployments/deploy.ts";
 export type { Deployment, DeploymentSummary } from "./deployments/deployment.ts";
 export type { InvokeOptions } from "./deployments/invoke.ts";
 export type { VersionChoice } from "./deployments/tags.ts";
+export type { MovedTag, RemovedTag } from "./deployments/versions.ts";
 export type {
   CheckpointFacts,
   Commit,

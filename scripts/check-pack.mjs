@@ -116,7 +116,18 @@ function runOn(name, node) {
   const args = ["run", "flows.ts:sum_elsewhere", "--input", "5", "--output", "json"];
   const { item } = JSON.parse(exec(node, [program, ...args], { cwd: project }));
   if (item.status !== "completed") throw new Error(`kitaru ${args.join(" ")}: ${item.status}`);
+  runDeployed(node, program);
   console.log(`note: runs on ${name} ${version}`);
+}
+
+/** A version that was built here, in this process and in that of its isolated checkpoint. */
+function runDeployed(node, program) {
+  const run = (...args) =>
+    JSON.parse(exec(node, [program, ...args, "--output", "json"], { cwd: project }));
+  const { count } = run("deploy", "flows.ts");
+  const { item } = run("invoke", "sum_elsewhere", "--input", "5", "--wait");
+  const found = `${count} ${item.version} ${item.status}`;
+  if (found !== "3 1 completed") throw new Error(`kitaru deploy and invoke: ${found}`);
 }
 
 /**

@@ -25,27 +25,41 @@ export function addDev(program: Command, say: () => Console): void {
 
 async function dev(say: Console, { stack }: { readonly stack?: string }): Promise<void> {
   const { files, flows } = await loadConfigFlows();
-  if (flows.length === 0)
-    throw new KitaruUsageError(
-      'There are no flows to keep going. Name their modules in kitaru.config.ts: flows: ["./flows/*.ts"].',
-    );
   const opened = await openStack(stack);
+  const deployed = await deployedFlows(opened);
+  if (flows.length + deployed.length === 0)
+    throw new KitaruUsageError(
+      'There are no flows to keep going. Name their modules in kitaru.config.ts (flows: ["./flows/*.ts"]), or deploy one.',
+    );
   const { runtime } = opened;
   const stopWatching = watch(say, opened, stack);
   const stop = new AbortController();
   const stopListening = say.io.onInterrupt(() => stop.abort());
   say.note(
-    `Stack ${say.style.bold(runtime.stack)}: ${plural(flows.length, "flow")} from ${plural(files.length, "file")} (${flows.join(", ")}). Interrupt to stop.`,
+    `Stack ${say.style.bold(runtime.stack)}: ${plural(flows.length, "flow")} from ${plural(files.length, "file")}${inParens(flows)}${deployedText(deployed)}. Interrupt to stop.`,
   );
   try {
     const picked = await sweepUntil(say, runtime, stop.signal);
-    say.item({ stack: runtime.stack, flows, picked }, [
+    say.item({ stack: runtime.stack, flows, deployed, picked }, [
       "Stopped; executions go on when this runs again.",
     ]);
   } finally {
     stopListening();
     stopWatching();
   }
+}
+
+/** Flows whose executions need no module of this project. */
+async function deployedFlows({ deployments }: OpenedStack): Promise<string[]> {
+  return [...new Set((await deployments.list()).map(({ flow }) => flow))];
+}
+
+function deployedText(names: readonly string[]): string {
+  return names.length === 0 ? "" : `, ${plural(names.length, "deployed flow")}${inParens(names)}`;
+}
+
+function inParens(names: readonly string[]): string {
+  return names.length === 0 ? "" : ` (${names.join(", ")})`;
 }
 
 /** Sweep until told to stop; how many executions were overdue. */

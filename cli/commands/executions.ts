@@ -116,10 +116,11 @@ async function list(say: Console, options: ListOptions): Promise<void> {
 function listLines(say: Console, items: readonly ExecutionSummary[]): string[] {
   const now = say.io.now();
   return table(
-    ["ID", "FLOW", "STATUS", "CREATED", "TOOK", ""].map(say.style.dim),
+    ["ID", "FLOW", "VERSION", "STATUS", "CREATED", "TOOK", ""].map(say.style.dim),
     items.map((item) => [
       item.id,
       item.flow,
+      item.version,
       statusText(say, item.status),
       relative(item.createdAt, now),
       item.endedAt === undefined

@@ -1,8 +1,10 @@
-import { type DeployParams, type Deployed, deploy } from "../deployments/deploy.ts";
+import type { DeployParams } from "../deployments/deploy.ts";
 import type { Deployment, DeploymentSummary } from "../deployments/deployment.ts";
 import type { InvokeOptions } from "../deployments/invoke.ts";
 import type { VersionChoice } from "../deployments/tags.ts";
 import {
+  type MovedTag,
+  type RemovedTag,
   getVersion,
   listVersions,
   removeVersion,
@@ -37,7 +39,9 @@ export class Deployments {
    * Make a new version of each flow of a module; `tag: false` leaves it without any tag.
    * Throws a usage error for a module that cannot be bundled, or a flow it does not define.
    */
-  async deploy(params: DeployParams): Promise<Deployed> {
+  async deploy(params: DeployParams): Promise<Deployment[]> {
+    // loaded here: most programs never deploy
+    const { deploy } = await import("../deployments/deploy.ts");
     return deploy(await this.#open(), params);
   }
 
@@ -50,13 +54,17 @@ export class Deployments {
    * Let a tag name a version; it moves from whichever had it, in one write. Throws a state error when that version
    * cannot be started, a usage error for a name that is not allowed.
    */
-  async tag(flow: string, tag: string, { version }: { readonly version: number }): Promise<void> {
-    await tagVersion(await this.#open(), flow, tag, version);
+  async tag(
+    flow: string,
+    tag: string,
+    { version }: { readonly version: number },
+  ): Promise<MovedTag> {
+    return tagVersion(await this.#open(), flow, tag, version);
   }
 
   /** Take a tag away. Throws a usage error for `default`, which can only be moved. */
-  async untag(flow: string, tag: string): Promise<void> {
-    await untagVersion(await this.#open(), flow, tag);
+  async untag(flow: string, tag: string): Promise<RemovedTag> {
+    return untagVersion(await this.#open(), flow, tag);
   }
 
   /**

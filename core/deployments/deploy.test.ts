@@ -55,9 +55,8 @@ test("a version holds the code, its source map and a manifest", async () => {
     const input = z.object({ topic: z.string(), count: z.number().default(1) });
     export const f = flow(${JSON.stringify(name)}, { input, retries: 1, timeout: "1h" }, async () => 1);
     export const g = flow("${name}_g", async () => 1);`);
-  const { deployments, warnings } = await deploy(runtime, { entry, flows: [name] });
+  const deployments = await deploy(runtime, { entry, flows: [name] });
   const [deployment] = deployments;
-  expect(warnings).toEqual([]);
   expect(deployment).toMatchObject({
     flow: name,
     version: 1,
@@ -67,6 +66,7 @@ test("a version holds the code, its source map and a manifest", async () => {
     createdAt: new Date(shared.clock.now()),
     entry: "flows.ts",
     engine: "0.1.0",
+    warnings: [],
     inputSchema: {
       type: "object",
       properties: { topic: { type: "string" }, count: { type: "number", default: 1 } },
@@ -120,7 +120,7 @@ test("flows are chosen by name or export; left out, those the module exports", a
     export const two = flow("${name}_two", async () => 1);
     export const notFlow = { definition: 1 };`);
   const deployed = async (flows?: string[]): Promise<string[]> => {
-    const { deployments } = await deploy(runtime, {
+    const deployments = await deploy(runtime, {
       entry,
       ...(flows === undefined ? {} : { flows }),
     });
@@ -135,7 +135,7 @@ test("flows are chosen by name or export; left out, those the module exports", a
   const unexported = await flowModule(
     `import { flow } from "kitaru"; flow("${name}_lone", async () => 1);`,
   );
-  const { deployments } = await deploy(runtime, { entry: unexported });
+  const deployments = await deploy(runtime, { entry: unexported });
   expect(deployments).toMatchObject([{ flow: `${name}_lone`, version: 1 }]);
 });
 
@@ -169,7 +169,7 @@ test("default goes to the first deploy and stays; a version that is only built g
   const { runtime } = world();
   const entry = await flowModule(flowText(name));
   const tags = async (tag?: string | false): Promise<readonly string[]> => {
-    const { deployments } = await deploy(runtime, { entry, ...(tag === undefined ? {} : { tag }) });
+    const deployments = await deploy(runtime, { entry, ...(tag === undefined ? {} : { tag }) });
     return deployments[0]!.tags;
   };
   expect(await tags(false)).toEqual([]);
@@ -194,7 +194,7 @@ test("the stack is made ready for a plan before a version can be started", async
     stop: async () => undefined,
   };
   const runtime: Runtime = runtimeOn({ ...shared, orchestrator });
-  const { deployments } = await deploy(runtime, { entry: await flowModule(flowText(name)) });
+  const deployments = await deploy(runtime, { entry: await flowModule(flowText(name)) });
   const { bundle } = deployments[0]!;
   expect(published).toMatchObject([
     {
@@ -255,7 +255,7 @@ test("a deploy that is killed at any write leaves nothing that could be started 
         );
         expect(refusal).toMatch(status === "ready" ? /^$/ : /is not ready/);
       }
-      const { deployments } = await deploy(runtime, { entry });
+      const deployments = await deploy(runtime, { entry });
       expect(deployments[0]).toMatchObject({
         version: before.length + 1,
         tags: before[0]?.status === "ready" ? [] : ["default"],
@@ -272,7 +272,7 @@ test("deploys that meet each make a version, without a gap", async () => {
   const all = await Promise.all(
     Array.from({ length: 6 }, (_, n) => deploy(runtimeOn(shared), { entry, tag: `t${n}` })),
   );
-  const versions = all.map(({ deployments }) => deployments[0]!.version);
+  const versions = all.map(([deployment]) => deployment!.version);
   expect(versions.toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6]);
   const { tags, next } = await readFlow(runtime.context, name);
   expect([Object.keys(tags).length, next]).toEqual([7, 7]);
@@ -287,7 +287,7 @@ test("a version knows its git commit, and whether there was more than that", asy
   };
   const { runtime } = world();
   const entry = join(root, "flows.ts");
-  const commit = async () => (await deploy(runtime, { entry })).deployments[0]?.commit;
+  const commit = async () => (await deploy(runtime, { entry }))[0]?.commit;
   await git("init", "-q");
   expect(await commit()).toBeUndefined();
   await git("add", ".");

@@ -27,25 +27,46 @@ export interface DeployParams {
   readonly tag?: string | false;
 }
 
-/** What was deployed. */
-export interface Deployed {
-  /** One for each flow. */
-  readonly deployments: readonly Deployment[];
-  /** What may surprise when the bundle runs. */
-  readonly warnings: readonly string[];
+/** A module that was bundled and loaded, and can be deployed. */
+export interface BuiltModule {
+  readonly bundle: Bundle;
+  readonly registry: Registry;
+  /** The flows that were asked for. */
+  readonly flows: readonly string[];
 }
 
 /**
  * Make a new version of each flow of a module. Throws a usage error for a module that cannot be bundled, a flow it does
  * not define, or what the stack cannot do. Interrupted at any point it leaves nothing that could be started.
  */
-export async function deploy(runtime: Runtime, params: DeployParams): Promise<Deployed> {
-  const { entry, tag } = params;
-  if (tag !== undefined && tag !== false) checkTag(tag);
+export async function deploy(runtime: Runtime, params: DeployParams): Promise<Deployment[]> {
+  checkWanted(params.tag);
+  const module = await buildModule(params);
+  if (module.flows.length === 0)
+    throw new KitaruUsageError(
+      `${module.bundle.entry} defines no flow. Define one: export const hello = flow("hello", async () => …);`,
+    );
+  return deployModule(runtime, module, params.tag);
+}
+
+/** Bundle and load a module, and find the flows that are meant. */
+export async function buildModule({
+  entry,
+  flows,
+}: Pick<DeployParams, "entry" | "flows">): Promise<BuiltModule> {
   const bundle = await buildBundle(entry);
   const loaded = await loadBundle(bundle);
-  const flows = chooseFlows(bundle, loaded, params.flows);
-  const manifest = await describeBundle(runtime, bundle, loaded.registry);
+  return { bundle, registry: loaded.registry, flows: chooseFlows(bundle, loaded, flows) };
+}
+
+/** Make a new version of each chosen flow of a module that was built. */
+export async function deployModule(
+  runtime: Runtime,
+  { bundle, registry, flows }: BuiltModule,
+  tag: DeployParams["tag"],
+): Promise<Deployment[]> {
+  checkWanted(tag);
+  const manifest = await describeBundle(runtime, bundle, registry);
   const plan = buildPlan(manifest);
   const [problem] = checkPlan(plan, runtime.backend.capabilities);
   if (problem !== undefined)
@@ -59,7 +80,11 @@ export async function deploy(runtime: Runtime, params: DeployParams): Promise<De
   const deployments: Deployment[] = [];
   for (const one of reserved)
     deployments.push(await publish(runtime, one, { bundle, manifest, manifestHash, tag }));
-  return { deployments, warnings: bundle.warnings };
+  return deployments;
+}
+
+function checkWanted(tag: DeployParams["tag"]): void {
+  if (tag !== undefined && tag !== false) checkTag(tag);
 }
 
 function chooseFlows(
@@ -68,10 +93,6 @@ function chooseFlows(
   wanted: readonly string[] | undefined,
 ): readonly string[] {
   const names = registry.flowNames();
-  if (names.length === 0)
-    throw new KitaruUsageError(
-      `${entry} defines no flow. Define one: export const hello = flow("hello", async () => …);`,
-    );
   if (wanted === undefined) {
     const exported = names.filter((name) => exportsOf(exports, name).length > 0);
     return exported.length === 0 ? names : exported;
@@ -90,7 +111,7 @@ function flowNamed(
     names.find((name) => exportsOf(exports, name).includes(wanted));
   if (found !== undefined) return found;
   throw new KitaruUsageError(
-    `${entry} defines no flow "${wanted}". It defines: ${names.join(", ")}.`,
+    `${entry} defines no flow "${wanted}". ${names.length === 0 ? "It defines none." : `It defines: ${names.join(", ")}.`}`,
   );
 }
 
@@ -104,7 +125,7 @@ function exportsOf(exports: LoadedBundle["exports"] = {}, flow: string): readonl
 
 async function describeBundle(
   { context }: Runtime,
-  { hash, code, entry, folder }: Bundle,
+  { hash, code, entry, folder, warnings }: Bundle,
   registry: Registry,
 ): Promise<Manifest> {
   const commit = await gitCommit(folder);
@@ -115,6 +136,7 @@ async function describeBundle(
     createdAt: new Date(context.clock.now()).toISOString(),
     entry,
     ...(commit === undefined ? {} : { commit }),
+    warnings,
     ...describeDefinitions(registry),
   };
 }

@@ -32,6 +32,8 @@ export interface Deployment extends DeploymentSummary {
   readonly commit?: Commit;
   /** What its input must be; absent when the flow does not say, or has no JSON form of it. */
   readonly inputSchema?: JsonSchema;
+  /** What may surprise when it runs. */
+  readonly warnings: readonly string[];
   readonly manifest: Manifest;
 }
 
@@ -46,7 +48,7 @@ interface DeploymentParams {
 /** A version and its manifest, together. */
 export function deploymentOf(params: DeploymentParams): Deployment {
   const { flow, version, document, manifest, stack } = params;
-  const { bundle, entry, engine, commit, flows } = manifest;
+  const { bundle, entry, engine, commit, warnings, flows } = manifest;
   const schema = flows.find(({ name }) => name === flow)?.input?.schema;
   return {
     flow,
@@ -61,6 +63,7 @@ export function deploymentOf(params: DeploymentParams): Deployment {
     engine,
     ...(commit === undefined ? {} : { commit }),
     ...(schema === undefined ? {} : { inputSchema: schema }),
+    warnings,
     manifest,
   };
 }

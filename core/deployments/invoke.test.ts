@@ -208,7 +208,7 @@ test("an execution whose bundle was changed is not run, and says why", async () 
   const name = unique();
   const entry = await flowModule(returning(name, "one"));
   const { deployments } = stack.client;
-  const [first] = (await deployments.deploy({ entry })).deployments;
+  const [first] = await deployments.deploy({ entry });
   // this process has it already: another bundle of the same kind, never loaded, is put under a hash of its own
   const hash = "0".repeat(64);
   const key = `bundles/${hash}.mjs`;

@@ -20,6 +20,8 @@ interface InvokeParams {
   readonly choice: VersionChoice;
   /** Whether the execution may exist. */
   readonly isIdempotent: boolean;
+  /** Leave it to a process that looks for executions to drive, where it would be driven by this one. */
+  readonly isLeft?: boolean;
 }
 
 /**
@@ -28,12 +30,12 @@ interface InvokeParams {
  */
 export async function invokeVersion(runtime: Runtime, params: InvokeParams): Promise<Head> {
   const { context, stack } = runtime;
-  const { id, flow, input, choice, isIdempotent } = params;
+  const { id, flow, input, choice, isIdempotent, isLeft = false } = params;
   checkChoice(flow, choice);
   const existing = isIdempotent ? await existingPin(runtime, id) : undefined;
   const { manifest, ...pin } = existing ?? (await chosenPin(runtime, flow, choice));
   const definition = await definitionOf(runtime, flow, pin, manifest);
-  return startExecution(context, { id, flow: definition, input, pin, stack });
+  return startExecution(context, { id, flow: definition, input, pin, stack, isLeft });
 }
 
 /** What a version of a flow runs on, by its number; `local` is the flow as it is in source. */

@@ -13,7 +13,7 @@ async function deployed(name: string, tag?: string): Promise<number> {
     import { flow, wait } from "kitaru";
     const ask = wait("ask");
     export const f = flow("${name}", async () => ask());`);
-  const { deployments } = await stack.client.deployments.deploy({
+  const deployments = await stack.client.deployments.deploy({
     entry,
     ...(tag === undefined ? {} : { tag }),
   });
@@ -54,10 +54,20 @@ test("tags move and go; default only moves", async () => {
   const { deployments } = stack.client;
   await deployed(name);
   await deployed(name, "canary");
-  await deployments.tag(name, "canary", { version: 1 });
+  expect(await deployments.tag(name, "canary", { version: 1 })).toEqual({
+    flow: name,
+    tag: "canary",
+    version: 1,
+    previous: 2,
+  });
+  expect(await deployments.tag(name, "beta", { version: 1 })).not.toHaveProperty("previous");
   expect((await deployments.get(name, { tag: "canary" })).version).toBe(1);
-  expect((await deployments.get(name)).tags).toEqual(["canary", "default"]);
-  await deployments.untag(name, "canary");
+  expect((await deployments.get(name)).tags).toEqual(["beta", "canary", "default"]);
+  expect(await deployments.untag(name, "canary")).toEqual({
+    flow: name,
+    tag: "canary",
+    previous: 1,
+  });
   await expect(deployments.get(name, { tag: "canary" })).rejects.toMatchObject({
     code: "not_found",
   });
@@ -69,7 +79,7 @@ test("tags move and go; default only moves", async () => {
     code: "usage",
     message: expect.stringContaining("is reserved"),
   });
-  await expect(deployments.tag(name, "beta", { version: 7 })).rejects.toMatchObject({
+  await expect(deployments.tag(name, "gamma", { version: 7 })).rejects.toMatchObject({
     code: "not_found",
   });
 });

@@ -49,20 +49,52 @@ export async function getVersion(
   return deploymentOf({ flow, version, document, manifest, stack });
 }
 
+/** A tag that was moved. */
+export interface MovedTag {
+  readonly flow: string;
+  readonly tag: string;
+  readonly version: number;
+  /** Version it came from; absent when it is new. */
+  readonly previous?: number;
+}
+
+/** A tag that was taken away. */
+export interface RemovedTag {
+  readonly flow: string;
+  readonly tag: string;
+  /** Version that had it. */
+  readonly previous: number;
+}
+
 /** Move a tag to a version, from whichever has it, in one write. */
 export async function tagVersion(
   { context }: Runtime,
   flow: string,
   tag: string,
   version: number,
-): Promise<void> {
+): Promise<MovedTag> {
   checkTag(tag);
-  await changeFlow(context, flow, (document) => moveTag(flow, document, tag, version));
+  let previous: number | undefined;
+  await changeFlow(context, flow, (document) => {
+    previous = document.tags[tag];
+    return moveTag(flow, document, tag, version);
+  });
+  return { flow, tag, version, ...(previous === undefined ? {} : { previous }) };
 }
 
 /** Take a tag away. */
-export async function untagVersion({ context }: Runtime, flow: string, tag: string): Promise<void> {
-  await changeFlow(context, flow, (document) => removeTag(flow, document, tag));
+export async function untagVersion(
+  { context }: Runtime,
+  flow: string,
+  tag: string,
+): Promise<RemovedTag> {
+  let previous = 0;
+  await changeFlow(context, flow, (document) => {
+    const removed = removeTag(flow, document, tag);
+    previous = document.tags[tag] ?? 0;
+    return removed;
+  });
+  return { flow, tag, previous };
 }
 
 /**

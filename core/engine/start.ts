@@ -20,6 +20,8 @@ export interface StartExecution {
   readonly source?: string;
   /** What it replays, and the seed it inherits from that. */
   readonly replay?: Inherited;
+  /** Leave it to a process that looks for executions to drive, where it would be driven by this one. */
+  readonly isLeft?: boolean;
   /** Whether it is a replay, or a child flow of one. */
   readonly isReplay?: boolean;
   /** The input has been checked against the schema, whose output it is. */
@@ -43,14 +45,20 @@ export async function startExecution(context: EngineContext, start: StartExecuti
   await noteFlow(context, start.flow.name);
   const draft = headDraft(head, capabilities.dueShards);
   const result = await records.put(draft, "absent");
-  if (result.ok && orchestrator.canDrive?.(head.facts) === true)
+  const isLeft = isLeftToOthers(context, start);
+  if (result.ok && !isLeft && orchestrator.canDrive?.(head.facts) === true)
     context.fresh.set(start.id, { ...draft, version: result.version });
   const stored = result.ok ? head : await existing(context, start, head);
-  if (isEnd(stored.view.status)) return stored;
+  if (isLeft || isEnd(stored.view.status)) return stored;
   if (result.ok || stored.view.status === "queued")
     await orchestrator.start(startParams(stored.facts));
   else await takeUp(context, start.id);
   return stored;
+}
+
+/** Only where processes drive executions can one leave them to another. */
+function isLeftToOthers({ backend }: EngineContext, { isLeft }: StartExecution): boolean {
+  return isLeft === true && backend.orchestrator.canDrive !== undefined;
 }
 
 /** Partition that lists the names of all flows that were ever started, so that executions can be listed across them. */
@@ -108,7 +116,7 @@ async function newHead(
   return {
     facts,
     view: { pos: 0, epoch: 0, status: "queued" },
-    dueAt: now + context.backend.capabilities.graceMs,
+    dueAt: now + (isLeftToOthers(context, start) ? 0 : context.backend.capabilities.graceMs),
   };
 }
 

@@ -17,6 +17,8 @@ export interface Manifest {
   readonly entry: string;
   /** Git commit of that module's folder, and whether there were changes on top of it. */
   readonly commit?: Commit;
+  /** What may surprise when the bundle runs. */
+  readonly warnings: readonly string[];
   readonly flows: readonly FlowFacts[];
   readonly checkpoints: readonly CheckpointFacts[];
   readonly waits: readonly WaitFacts[];

@@ -10,6 +10,7 @@ const manifest: Manifest = {
   engine: "0.1.0",
   createdAt: "2030-01-01T00:00:00.000Z",
   entry: "flows.ts",
+  warnings: [],
   flows: [
     { name: "review", retries: 1, timeoutMs: 60_000 },
     { name: "child", retries: 0 },

@@ -1,6 +1,7 @@
 import { describe, expectTypeOf, test } from "vitest";
 import { z } from "zod";
 
+import type { Deployment } from "../deployments/deployment.ts";
 import type { ExecutionStatus } from "../journal/head.ts";
 import { type Flow, flow } from "./flow.ts";
 import type { FlowHandle } from "./handle.ts";
@@ -107,6 +108,25 @@ test("options", () => {
   flow("f", { timeout: "soon" }, async () => 1);
   // @ts-expect-error a schema is meant
   flow("f", { input: "text" }, async () => 1);
+});
+
+test("a deployed version is invoked with what the flow takes, and chosen once", () => {
+  const sized = flow("f", async ({ n }: { n: number }) => `${n}`);
+  expectTypeOf(sized.invoke({ n: 1 }).result()).toEqualTypeOf<Promise<string>>();
+  sized.invoke({ n: 1 }, { tag: "canary", id: "x", stack: "prod" });
+  sized.invoke({ n: 1 }, { version: 2 });
+  // @ts-expect-error another input
+  sized.invoke({ n: "1" });
+  // @ts-expect-error no input
+  sized.invoke();
+  // @ts-expect-error both at once
+  sized.invoke({ n: 1 }, { tag: "canary", version: 2 });
+  // @ts-expect-error a version is a number
+  sized.invoke({ n: 1 }, { version: "2" });
+  flow("g", async () => 1).invoke();
+  expectTypeOf(sized.deploy({ entry: import.meta.url })).toEqualTypeOf<Promise<Deployment>>();
+  // @ts-expect-error its module must be named
+  void sized.deploy({ tag: "canary" });
 });
 
 test("recursion needs only a result type", () => {

@@ -155,8 +155,7 @@ async function deployFlow(
 ): Promise<Deployment> {
   // loaded here: most programs never deploy
   const { deploy } = await import("../deployments/deploy.ts");
-  const { deployments } = await deploy(await runtime, { ...params, flows: [name] });
-  const [deployment] = deployments;
+  const [deployment] = await deploy(await runtime, { ...params, flows: [name] });
   if (deployment === undefined) throw new TypeError("one flow makes one version");
   return deployment;
 }

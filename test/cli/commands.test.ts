@@ -120,7 +120,9 @@ test("a flow runs to a wait, is answered, and its execution can be looked at", a
     count: 2,
   });
   const list = await run("executions", "list");
-  expect(list.out).toMatch(/^ID +FLOW +STATUS +CREATED +TOOK\n\w+ {2}review_flow {2}completed {2}/);
+  expect(list.out).toMatch(
+    /^ID +FLOW +VERSION +STATUS +CREATED +TOOK\n\w+ {2}review_flow {2}local +completed {2}/,
+  );
   expect(await json("executions", "list", "--flow", "none")).toEqual({
     command: "executions.list",
     items: [],
@@ -246,7 +248,7 @@ test("executions are cancelled and retried", async () => {
   await run("run", `${flowsFile}:own`, "--id", "o1");
   expect(await fails("executions", "retry", "o1")).toMatch(/threw an error of its own/);
   expect((await run("executions", "list")).out).toMatch(
-    /o1 +own +failed .* RangeError: of its own/,
+    /o1 +own +local +failed .* RangeError: of its own/,
   );
 });
 
