@@ -9,6 +9,7 @@ const source = (path: string): string => fileURLToPath(new URL(path, import.meta
 const alias = [
   { find: /^kitaru$/, replacement: source("core/index.ts") },
   { find: /^kitaru\/testing$/, replacement: source("testing/index.ts") },
+  { find: /^kitaru\/infra\/([a-z]+)$/, replacement: source("infra/$1/index.ts") },
   { find: /^kitaru\/([a-z]+)$/, replacement: source("adapters/$1/index.ts") },
 ];
 
@@ -24,7 +25,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "unit",
-          include: ["{core,adapters,cli,testing}/**/*.test.ts"],
+          include: ["{core,adapters,infra,cli,testing}/**/*.test.ts"],
           exclude: ignored,
           pool: "threads",
           testTimeout: 20_000, // property tests on a loaded machine
@@ -57,7 +58,7 @@ export default defineConfig({
     ],
     coverage: {
       provider: "v8",
-      include: ["{core,adapters,cli,testing}/**/*.ts"],
+      include: ["{core,adapters,infra,cli,testing}/**/*.ts"],
       exclude: ["**/*.test.ts", "**/*.test-d.ts", "**/fixtures/**"],
       reporter: ["json-summary", "html"],
       reportOnFailure: true,

@@ -24,7 +24,7 @@ for (const file of Object.values(manifest.bin)) chmodSync(file, 0o755);
 async function bundle() {
   await build({
     entryPoints: globSync([
-      "{core,testing,adapters/*}/index.ts",
+      "{core,testing,adapters/*,infra/*}/index.ts",
       "adapters/*/handler.ts",
       "cli/main.ts",
     ]),

@@ -7,7 +7,7 @@ import { dirname, normalize } from "node:path";
 process.chdir(`${import.meta.dirname}/..`);
 
 const isCore = (file) => /^core\/.*(?<!\.test)(?<!\.test-d)\.ts$/.test(file);
-const isBuilt = (file) => /^(?:core|adapters|cli|testing)\/.*\.ts$/.test(file);
+const isBuilt = (file) => /^(?:core|adapters|infra|cli|testing)\/.*\.ts$/.test(file);
 const leaves = (path, file) => normalize(`${dirname(file)}/${path}`).startsWith("..");
 const isText = (file) => !/\.(?:png|jpe?g|gif|pdf|wasm|sqlite)$/.test(file);
 const isThis = (file) => file === "scripts/check-words.mjs";

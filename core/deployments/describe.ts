@@ -28,13 +28,15 @@ function flowFacts({ name, retries, timeoutMs, input }: FlowDefinition): FlowFac
 }
 
 function checkpointFacts(definition: CheckpointDefinition): CheckpointFacts {
-  const { name, runtime, semantics, retry, timeoutMs, type } = definition;
+  const { name, runtime, semantics, retry, timeoutMs, memoryMb, storageMb, type } = definition;
   return {
     name,
     runtime,
     semantics,
     retries: retry.attempts,
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(memoryMb === undefined ? {} : { memoryMb }),
+    ...(storageMb === undefined ? {} : { storageMb }),
     ...(type === undefined ? {} : { type }),
   };
 }

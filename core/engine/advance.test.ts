@@ -65,7 +65,7 @@ test("an execution that is given up although somebody else goes on with it is le
     await process.advance(id);
     return write();
   };
-  expect(await process.advance(id)).toEqual({ kind: "advance" });
+  expect(await process.advance(id)).toMatchObject({ kind: "advance" });
   expect(await process.drive(id)).toBe("completed");
   expect(await process.output(id)).toBe("answered");
 });

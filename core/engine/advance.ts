@@ -11,7 +11,12 @@ import { type Head, type HeadView, listNames, readHead, updateHead } from "../jo
 import { type Inbox, type InboxItem, inboxDraft, readInbox } from "../journal/inbox.ts";
 import type { LoadedExecution } from "../journal/journal.ts";
 import { storeError } from "../journal/stored-error.ts";
-import type { AdvanceParams, Directive, ParkParams } from "../ports/orchestrator.ts";
+import type {
+  AdvanceParams,
+  Directive,
+  EndOfExecution,
+  ParkParams,
+} from "../ports/orchestrator.ts";
 import { adopt } from "./adopt.ts";
 import { cancelChildren } from "./children.ts";
 import { contextOf } from "./code.ts";
@@ -260,10 +265,10 @@ async function conclude(
     case "yield":
       // stopping in good order is no crash, whatever was running
       if (result.clean || params.signal?.aborted === true) await putHead(session, soon(session));
-      return { kind: "advance" };
+      return { kind: "advance", epoch: session.epoch };
     case "tasks":
       await putHead(session, result.dueAt + session.context.backend.capabilities.graceMs);
-      return { kind: "tasks", tasks: result.tasks };
+      return { kind: "tasks", tasks: result.tasks, epoch: session.epoch };
     case "park":
       return park(session, result.label, result.due);
   }
@@ -306,7 +311,11 @@ async function settleEnd(session: Session): Promise<Directive> {
   await putHead(session, undefined);
   await clearInboxDue(session);
   observe(context, (o) => o.ended?.({ executionId, head: readHead(session.head) }));
-  return { kind: "end" };
+  return { kind: "end", ...(ended === undefined ? {} : { ended: endOf(ended) }) };
+}
+
+function endOf({ status, err }: EndedEntry): EndOfExecution {
+  return { status, ...(err === undefined ? {} : { code: err.code ?? err.name }) };
 }
 
 async function tellParent(

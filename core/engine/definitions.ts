@@ -10,6 +10,9 @@ export interface CheckpointDefinition {
   readonly retry: RetryPolicy;
   readonly timeoutMs?: number;
   readonly runtime: "inline" | "isolated";
+  /** Memory and temporary files an isolated attempt needs, in MB. */
+  readonly memoryMb?: number;
+  readonly storageMb?: number;
   readonly type?: string;
   /** Reuse across executions; absent means the flow's own setting. */
   readonly cache?: CacheSetting;

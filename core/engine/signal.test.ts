@@ -69,7 +69,7 @@ test("an answer goes to the token that is parked, else to whoever advances", asy
   await process.answer(id, question);
   expect(process.woken).toEqual([]); // nobody has ever looked
   const directive = await process.advance(id, "advancing");
-  expect(directive).toEqual({ kind: "end" });
+  expect(directive).toMatchObject({ kind: "end" });
   const other = await process.start(name, undefined, `${id}-2`);
   const parked = await process.advanceToPark(other, "advancing");
   await process.park(other, parked, "parked");

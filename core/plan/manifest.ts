@@ -50,6 +50,9 @@ export interface CheckpointFacts {
   /** Tries after the first. */
   readonly retries: number;
   readonly timeoutMs?: number;
+  /** Memory and temporary files an isolated attempt needs, in MB. */
+  readonly memoryMb?: number;
+  readonly storageMb?: number;
   readonly type?: string;
 }
 

@@ -28,6 +28,9 @@ export interface TaskPlan {
   readonly checkpoint: string;
   /** Absent: as long as the stack lets one invocation take. */
   readonly timeoutMs?: number;
+  /** Memory and temporary files it needs, in MB; absent: whatever there is. */
+  readonly memoryMb?: number;
+  readonly storageMb?: number;
 }
 
 /** A wait the orchestration parks for. */
@@ -56,10 +59,12 @@ function flowPlan({ name, timeoutMs }: FlowFacts, bundle: string): FlowPlan {
   });
 }
 
-function taskPlan({ name, timeoutMs }: CheckpointFacts): TaskPlan {
+function taskPlan({ name, timeoutMs, memoryMb, storageMb }: CheckpointFacts): TaskPlan {
   return Object.freeze({
     checkpoint: name,
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(memoryMb === undefined ? {} : { memoryMb }),
+    ...(storageMb === undefined ? {} : { storageMb }),
   });
 }
 

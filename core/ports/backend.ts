@@ -16,6 +16,8 @@ export interface Capabilities {
   readonly recordBytes: number;
   /** Number of partitions the `due` index is spread over. */
   readonly dueShards: number;
+  /** Whether only deployed versions run; `run()` then starts the one tagged `default`. @default false */
+  readonly deployedOnly?: boolean;
   /** Whether isolated checkpoints run as their own invocation. */
   readonly isolated: boolean;
   /** Longest time an orchestration stays parked before it looks again, in milliseconds. At most 24 h. */

@@ -10,10 +10,18 @@ export interface TaskRef {
 
 /** What an advance asks the orchestrator to do next. */
 export type Directive =
-  | { readonly kind: "end" }
-  | { readonly kind: "advance" }
-  | { readonly kind: "tasks"; readonly tasks: readonly TaskRef[] }
+  /** Nothing is left to do here; `ended` says how the execution ended, and is absent when another owner drives it. */
+  | { readonly kind: "end"; readonly ended?: EndOfExecution }
+  | { readonly kind: "advance"; readonly epoch?: number }
+  | { readonly kind: "tasks"; readonly tasks: readonly TaskRef[]; readonly epoch?: number }
   | ParkDirective;
+
+/** How an execution ended. */
+export interface EndOfExecution {
+  readonly status: "completed" | "failed" | "cancelled";
+  /** Code of the error of a failed one. */
+  readonly code?: string;
+}
 
 /** Release compute until a wake or `wakeAt`. */
 export interface ParkDirective {

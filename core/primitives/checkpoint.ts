@@ -37,6 +37,10 @@ export interface CheckpointOptions {
   readonly timeout?: Duration;
   /** `isolated` runs in an invocation of its own (locally: a child process). @default "inline" */
   readonly runtime?: "inline" | "isolated";
+  /** Memory an isolated checkpoint needs, in MB; a stack whose functions have sizes picks the smallest that holds it. */
+  readonly memoryMb?: number;
+  /** Space an isolated checkpoint needs for temporary files, in MB. */
+  readonly storageMb?: number;
   /** Free label for people; `llm_call` and `tool_call` are known. */
   readonly type?: string;
   /** Reuse an outcome of the same code and input from another execution. @default false */
@@ -167,8 +171,34 @@ function define(name: string, options: CheckpointOptions, fn: AnyWork): Checkpoi
     ...(timeout === undefined
       ? {}
       : { timeoutMs: positiveDuration(timeout, `the timeout of ${where}`) }),
+    ...size(options, runtime, where),
     ...(type === undefined ? {} : { type }),
     ...(cache === undefined ? {} : { cache: cacheSetting(cache, where) }),
+  };
+}
+
+/** What an attempt needs of the machine it runs on: only one that has it to itself can ask for something. */
+function size(
+  options: CheckpointOptions,
+  runtime: "inline" | "isolated",
+  where: string,
+): Pick<CheckpointDefinition, "memoryMb" | "storageMb"> {
+  for (const field of ["memoryMb", "storageMb"] as const) {
+    const wanted = options[field];
+    if (wanted === undefined) continue;
+    if (!Number.isInteger(wanted) || wanted < 1)
+      throw new KitaruUsageError(
+        `${where}: ${field} must be a whole number of MB from 1, not ${String(wanted)}.`,
+      );
+    if (runtime === "inline")
+      throw new KitaruUsageError(
+        `${where}: ${field} needs runtime "isolated"; an inline checkpoint shares the memory and the files of its flow.`,
+      );
+  }
+  const { memoryMb, storageMb } = options;
+  return {
+    ...(memoryMb === undefined ? {} : { memoryMb }),
+    ...(storageMb === undefined ? {} : { storageMb }),
   };
 }
 

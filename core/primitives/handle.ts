@@ -59,16 +59,26 @@ export function startRun<T>({ definition, options, isInert, ...given }: RunParam
   const id = options.id ?? newExecutionId();
   const input = copied(given.input); // a schema may make something storable of what is not
   const runtime = isInert ? never : activeRuntime({ call: options.stack, flow: definition.stack });
-  const started = runtime.then(({ context, stack }) =>
-    startExecution(context, {
+  const started = runtime.then((opened) => {
+    const { context, stack, backend } = opened;
+    const { name: flow, bundle, source } = definition;
+    if (bundle === undefined && backend.capabilities.deployedOnly === true)
+      return invokeVersion(opened, {
+        id,
+        flow,
+        input,
+        choice: {},
+        isIdempotent: options.id !== undefined,
+      });
+    return startExecution(context, {
       id,
       flow: definition,
       input,
       stack,
-      ...(definition.source === undefined ? {} : { source: definition.source }),
+      ...(source === undefined ? {} : { source }),
       pin: pinOf(definition),
-    }),
-  );
+    });
+  });
   return startedHandle<T>(id, runtime, started);
 }
 

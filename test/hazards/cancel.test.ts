@@ -63,7 +63,7 @@ test("running: a poke makes it look into the inbox at once", async () => {
   await gate.entered;
   await process.signal(id, { kind: "cancel" });
   poke?.();
-  expect(await driven).toEqual({ kind: "end" });
+  expect(await driven).toMatchObject({ kind: "end" });
   expect(await process.status(id)).toBe("cancelled");
 });
 

@@ -1,0 +1,75 @@
+import type { Backend, Capabilities } from "../../core/ports/backend.ts";
+import { S3Blobs } from "./blobs.ts";
+import type { AwsClientOptions } from "./clients/config.ts";
+import { type StartMode, StepFunctionsOrchestrator } from "./orchestrator.ts";
+import { DynamoRecords } from "./records.ts";
+import type { RuntimeDocument } from "./runtime-document.ts";
+import { onDemand } from "./sdk.ts";
+import { AwsSecrets } from "./secrets.ts";
+
+/** How stacks of this kind differ from others. */
+export const awsCapabilities: Capabilities = {
+  kind: "aws",
+  // eight write units cost as much as one object, and a small value is read with its journal
+  inlineBytes: 4 * 1024,
+  // with its key an append then mostly costs one write unit of 1 KB
+  segmentBytes: 700,
+  // an item has at most 400 KB, its attributes' names and keys included
+  recordBytes: 384 * 1024,
+  dueShards: 8,
+  deployedOnly: true,
+  isolated: true,
+  heartbeatMs: 24 * 3600_000,
+  leaseMs: 60_000,
+  graceMs: 10_000,
+};
+
+/** What a backend is made of. */
+export interface AwsParts {
+  /** Name of the stack, which its resources begin with. */
+  readonly name: string;
+  readonly table: string;
+  readonly bucket: string;
+  readonly client: AwsClientOptions;
+  readonly mode: StartMode;
+  readonly advanceArn: () => Promise<string>;
+  readonly document?: () => Promise<RuntimeDocument>;
+}
+
+/** Put the adapters together; clients are opened when they are first needed. */
+export function awsBackend(parts: AwsParts): Backend {
+  const { name, table, bucket, client, mode, advanceArn, document } = parts;
+  const closing: (() => void)[] = [];
+  const opened = <T extends { close(): void }>(open: () => Promise<T>): (() => Promise<T>) =>
+    onDemand(async () => {
+      const made = await open();
+      closing.push(() => made.close());
+      return made;
+    });
+  return {
+    records: new DynamoRecords({
+      table,
+      client: opened(async () => (await import("./clients/dynamodb.ts")).openDynamo(client)),
+    }),
+    blobs: new S3Blobs({
+      bucket,
+      client: opened(async () => (await import("./clients/s3.ts")).openS3(client)),
+    }),
+    secrets: new AwsSecrets({
+      prefix: `kitaru/${name}/`,
+      client: opened(async () => (await import("./clients/secrets.ts")).openVault(client)),
+    }),
+    orchestrator: new StepFunctionsOrchestrator({
+      stack: name,
+      mode,
+      machines: opened(async () => (await import("./clients/sfn.ts")).openMachines(client)),
+      functions: opened(async () => (await import("./clients/lambda.ts")).openFunctions(client)),
+      advanceArn,
+      ...(document === undefined ? {} : { document }),
+    }),
+    capabilities: awsCapabilities,
+    close: async () => {
+      for (const close of closing) close();
+    },
+  };
+}

@@ -1,0 +1,188 @@
+import { Runtime } from "../../core/engine/runtime.ts";
+import { bundleSource } from "../../core/deployments/bundle-loader.ts";
+import type { Directive, TaskRef } from "../../core/ports/orchestrator.ts";
+import { awsBackend } from "./backend.ts";
+import { type MachineDirective, machineDirective } from "./directive.ts";
+import { report } from "./metrics.ts";
+import { openMachines } from "./clients/sfn.ts";
+import { KitaruUsageError, messageOf } from "../../core/errors.ts";
+
+/** What Lambda tells a function of its invocation; the part this package uses. */
+export interface LambdaContext {
+  readonly invokedFunctionArn: string;
+  readonly awsRequestId: string;
+  getRemainingTimeInMillis(): number;
+}
+
+/** Time kept for writing down and replying, in milliseconds. */
+const marginMs = 5000;
+const runtimes = new Map<string, Runtime>();
+
+/** What a state machine asks the advance function for. */
+export type AdvanceEvent =
+  | {
+      readonly op: "advance";
+      readonly executionId: string;
+      readonly owner: string;
+      /** ARN of the state machine's execution. */
+      readonly machine: string;
+    }
+  | {
+      readonly op: "begin";
+      readonly executionId: string;
+      readonly owner: string;
+      /** ARN of the state machine to start when the execution has to wait. */
+      readonly machine: string;
+    }
+  | ({ readonly op: "crashed"; readonly why: string } & TaskRef);
+
+/** Take an execution as far as it can go within the time of the invocation. */
+export async function advance(
+  event: AdvanceEvent,
+  context: LambdaContext,
+): Promise<MachineDirective | null> {
+  const runtime = runtimeOf(context);
+  switch (event.op) {
+    case "advance":
+      return advanceOnce(runtime, event, context);
+    case "begin":
+      await begin(runtime, event, context);
+      return null;
+    case "crashed": {
+      const { executionId, callId, attempt, why } = event;
+      await runtime.host.crashed({ executionId, callId, attempt }, why);
+      return null;
+    }
+  }
+}
+
+/** What a state machine asks the park function for. */
+export interface ParkEvent {
+  readonly op: "park";
+  readonly executionId: string;
+  readonly seen: string;
+  readonly wakeAt: number;
+  readonly token: string;
+}
+
+/** Keep the token that wakes a machine, or wake it at once when something has arrived since. */
+export async function park(
+  { executionId, seen, wakeAt, token }: ParkEvent,
+  context: LambdaContext,
+): Promise<null> {
+  const { host, backend } = runtimeOf(context);
+  const isParked = await host.park({ executionId, seen, wakeAt, token });
+  if (!isParked) await backend.orchestrator.wake(token, executionId);
+  return null;
+}
+
+/** Run one isolated attempt. */
+export async function task(event: TaskRef, context: LambdaContext): Promise<null> {
+  const { executionId, callId, attempt } = event;
+  await runtimeOf(context).host.task({ executionId, callId, attempt });
+  return null;
+}
+
+/** Wake or restart what is overdue. */
+export async function sweep(_event: unknown, context: LambdaContext): Promise<{ overdue: number }> {
+  const overdue = await runtimeOf(context).host.sweep();
+  report(stackName(), { OverdueExecutions: overdue });
+  return { overdue };
+}
+
+async function advanceOnce(
+  runtime: Runtime,
+  { executionId, owner, machine }: AdvanceEvent & { op: "advance" },
+  context: LambdaContext,
+): Promise<MachineDirective> {
+  const directive = await runtime.host.advance({ executionId, owner, deadline: deadline(context) });
+  countEnd(directive);
+  if (directive.kind === "end" && directive.ended?.status === "cancelled")
+    await stopMachine(machine, executionId);
+  const { blobs } = runtime.backend;
+  return machineDirective(directive, { executionId, now: Date.now(), blobs });
+}
+
+/**
+ * Run an execution whose state machine is started only when it has to wait. The machine's first advance takes over at
+ * once, because it has the same owner; should this invocation be lost, the sweep starts the machine.
+ */
+async function begin(
+  runtime: Runtime,
+  { executionId, owner, machine }: AdvanceEvent & { op: "begin" },
+  context: LambdaContext,
+): Promise<void> {
+  const directive = await runtime.host.advance({ executionId, owner, deadline: deadline(context) });
+  countEnd(directive);
+  if (directive.kind === "end") return;
+  const machines = openMachines({});
+  try {
+    await machines.start({
+      stateMachineArn: machine,
+      name: owner,
+      input: JSON.stringify({ executionId, owner }),
+    });
+  } catch (error) {
+    if (!(error instanceof Error && error.name === "ExecutionAlreadyExists")) throw error;
+  } finally {
+    machines.close();
+  }
+}
+
+/** A cancelled execution aborts its machine, so that the console shows what happened. Best effort: it ends anyway. */
+async function stopMachine(machine: string, executionId: string): Promise<void> {
+  const machines = openMachines({});
+  try {
+    await machines.stop(machine, executionId);
+  } catch (error) {
+    process.stderr.write(
+      `The machine of ${executionId} could not be stopped: ${messageOf(error)}\n`,
+    );
+  } finally {
+    machines.close();
+  }
+}
+
+function countEnd(directive: Directive): void {
+  if (directive.kind === "end" && directive.ended?.status === "failed")
+    report(stackName(), { FailedExecutions: 1 });
+}
+
+function deadline(context: LambdaContext): number {
+  return Date.now() + context.getRemainingTimeInMillis() - marginMs;
+}
+
+/** One runtime for the life of the process: what it has loaded stays warm. */
+function runtimeOf(context: LambdaContext): Runtime {
+  const name = stackName();
+  const known = runtimes.get(name);
+  if (known !== undefined) return known;
+  const advanceArn = siblingArn(context.invokedFunctionArn, `kitaru-${name}-advance`);
+  const backend = awsBackend({
+    name,
+    table: setting("KITARU_AWS_TABLE"),
+    bucket: setting("KITARU_AWS_BUCKET"),
+    mode: process.env["KITARU_AWS_ORCHESTRATOR"] === "onSuspend" ? "onSuspend" : "always",
+    client: {},
+    advanceArn: async () => advanceArn,
+  });
+  const runtime = new Runtime({ stack: name, backend, bundles: bundleSource(backend.blobs) });
+  runtimes.set(name, runtime);
+  return runtime;
+}
+
+function stackName(): string {
+  return setting("KITARU_AWS_NAME");
+}
+
+function setting(name: string): string {
+  const value = process.env[name];
+  if (value !== undefined && value !== "") return value;
+  throw new KitaruUsageError(
+    `The environment variable ${name} is not set. The functions of a runtime are created by KitaruRuntime of kitaru/infra/aws.`,
+  );
+}
+
+function siblingArn(functionArn: string, name: string): string {
+  return [...functionArn.split(":").slice(0, 6), name].join(":");
+}

@@ -1,0 +1,34 @@
+import { KitaruUsageError } from "../../core/errors.ts";
+
+/** Packages of the AWS SDK this adapter needs; each is loaded when it is first used. */
+export const awsPackages = [
+  "@aws-sdk/client-dynamodb",
+  "@aws-sdk/client-lambda",
+  "@aws-sdk/client-s3",
+  "@aws-sdk/client-secrets-manager",
+  "@aws-sdk/client-sfn",
+  "@aws-sdk/client-ssm",
+] as const;
+
+/** Open a client once, when it is first needed; a package that is not installed is named with the command that installs it. */
+export function onDemand<T>(open: () => Promise<T>): () => Promise<T> {
+  let opening: Promise<T> | undefined;
+  return () => {
+    opening ??= open().catch((error: unknown) => {
+      opening = undefined;
+      throw isMissing(error) ? missingPackages(error) : error;
+    });
+    return opening;
+  };
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ERR_MODULE_NOT_FOUND";
+}
+
+function missingPackages(cause: unknown): KitaruUsageError {
+  return new KitaruUsageError(
+    `A stack of kind "aws" needs the AWS SDK, which is not installed: npm install ${awsPackages.join(" ")}`,
+    { cause },
+  );
+}

@@ -1,0 +1,1 @@
+export { KitaruRuntime, type KitaruRuntimeProps, type TaskSize } from "./kitaru-runtime.ts";

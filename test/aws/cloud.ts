@@ -1,0 +1,151 @@
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { CreateRoleCommand, IAMClient } from "@aws-sdk/client-iam";
+import { CreateFunctionCommand, LambdaClient } from "@aws-sdk/client-lambda";
+import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
+import { PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
+import { type Zippable, zipSync } from "fflate";
+import type { FunctionRole } from "../../adapters/aws/permissions.ts";
+import { type RuntimeDocument, documentName } from "../../adapters/aws/runtime-document.ts";
+import { bundleFunctions } from "../../infra/aws/function-code.ts";
+import {
+  createTable,
+  emulated,
+  noDynamoLocal,
+  startDynamoLocal,
+} from "../emulators/dynamodb-local.ts";
+import { noMoto, startMoto } from "../emulators/moto.ts";
+
+/** Why there is no emulated cloud here; undefined when there is. */
+export const noCloud: string | undefined = noDynamoLocal ?? noMoto;
+
+/** A runtime in an emulated account: records on DynamoDB Local, everything else on moto, functions as processes. */
+export interface Cloud {
+  /** Options of `aws()`. */
+  readonly name: string;
+  readonly endpoint: string;
+  /** Environment under which the SDK finds the emulators. */
+  readonly env: Readonly<Record<string, string>>;
+  close(): Promise<void>;
+}
+
+interface CloudOptions {
+  /** More variables of the functions' environment. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** Start the emulators and create what `cdk deploy` would. */
+export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
+  const name = "agents";
+  const [dynamo, moto] = await Promise.all([startDynamoLocal(), startMoto()]);
+  const env = {
+    AWS_ENDPOINT_URL: moto.endpoint,
+    AWS_ENDPOINT_URL_DYNAMODB: dynamo.endpoint,
+    AWS_REGION: "us-east-1",
+    AWS_ACCESS_KEY_ID: "emulated",
+    AWS_SECRET_ACCESS_KEY: "emulated",
+  };
+  const document = await createRuntime(name, {
+    moto: moto.endpoint,
+    dynamo: dynamo.endpoint,
+    environment: { AWS_ENDPOINT_URL_DYNAMODB: dynamo.endpoint, ...options.environment },
+  });
+  const parameters = new SSMClient(emulated(moto.endpoint));
+  await parameters.send(
+    new PutParameterCommand({
+      Name: documentName(name),
+      Type: "String",
+      Value: JSON.stringify(document),
+    }),
+  );
+  parameters.destroy();
+  return {
+    name,
+    endpoint: moto.endpoint,
+    env,
+    close: async () => {
+      await Promise.all([dynamo.close(), moto.close()]);
+    },
+  };
+}
+
+interface Places {
+  readonly moto: string;
+  readonly dynamo: string;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+async function createRuntime(
+  name: string,
+  { moto, dynamo, environment }: Places,
+): Promise<RuntimeDocument> {
+  const table = `kitaru-${name}`;
+  const bucket = `kitaru-${name}-123456789012-us-east-1`;
+  const options = emulated(moto);
+  await createTable(dynamo, table);
+  const s3 = new S3Client({ ...options, forcePathStyle: true });
+  await s3.send(new CreateBucketCommand({ Bucket: bucket }));
+  s3.destroy();
+  const iam = new IAMClient(options);
+  const { Role } = await iam.send(
+    new CreateRoleCommand({ RoleName: `kitaru-${name}`, AssumeRolePolicyDocument: "{}" }),
+  );
+  iam.destroy();
+  const role = Role?.Arn ?? "";
+  const lambda = new LambdaClient(options);
+  const code = functionsZip();
+  const create = async (entry: FunctionRole, timeoutSeconds: number): Promise<string> => {
+    const { FunctionArn } = await lambda.send(
+      new CreateFunctionCommand({
+        FunctionName: `kitaru-${name}-${entry === "task" ? "task-default" : entry}`,
+        Runtime: "nodejs24.x",
+        Role: role,
+        Handler: `index.${entry}`,
+        Timeout: timeoutSeconds,
+        MemorySize: 512,
+        Code: { ZipFile: code },
+        Environment: {
+          Variables: {
+            KITARU_AWS_NAME: name,
+            KITARU_AWS_TABLE: table,
+            KITARU_AWS_BUCKET: bucket,
+            ...environment,
+          },
+        },
+      }),
+    );
+    return FunctionArn ?? "";
+  };
+  const [advance, park, task, api] = await Promise.all([
+    create("advance", 60),
+    create("park", 30),
+    create("task", 60),
+    create("api", 30),
+    create("sweep", 60),
+  ]);
+  lambda.destroy();
+  return {
+    format: 1,
+    table,
+    bucket,
+    role,
+    advance,
+    park,
+    api,
+    tasks: [{ size: "default", arn: task, memoryMb: 1024, storageMb: 512, timeoutMs: 60_000 }],
+  };
+}
+
+/** What `cdk deploy` would upload. */
+function functionsZip(): Uint8Array {
+  const folder = mkdtempSync(join(tmpdir(), "kitaru-functions-"));
+  try {
+    bundleFunctions(folder);
+    const files: Zippable = {};
+    for (const file of readdirSync(folder)) files[file] = readFileSync(join(folder, file));
+    return zipSync(files, { level: 1 });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}

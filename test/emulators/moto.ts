@@ -1,0 +1,39 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { type Emulator, startServer } from "./server.ts";
+
+const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+const environment = here("../../node_modules/.cache/kitaru-emulators");
+
+/** Why moto cannot run here; undefined when it can. Installs it on the first call. */
+export const noMoto: string | undefined = install();
+
+/** Start moto: S3, Step Functions, Lambda, Secrets Manager, CloudFormation and the rest, in memory. */
+export function startMoto(): Promise<Emulator> {
+  return startServer({
+    program: `${environment}/bin/python`,
+    args: (port) => [here("moto_server.py"), String(port)],
+    options: { env: { PATH: process.env["PATH"] ?? "", NODE: process.execPath } },
+  });
+}
+
+/** Put the pinned requirements into a virtual environment of their own, once. */
+function install(): string | undefined {
+  const requirements = readFileSync(here("requirements.txt"), "utf8");
+  const done = `${environment}/installed.txt`;
+  if (existsSync(done) && readFileSync(done, "utf8") === requirements) return undefined;
+  try {
+    rmSync(environment, { recursive: true, force: true });
+    mkdirSync(environment, { recursive: true });
+    const quiet = { stdio: "pipe" } as const;
+    execFileSync("python3", ["-m", "venv", environment], quiet);
+    const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    execFileSync(`${environment}/bin/python`, [...pip, "-r", here("requirements.txt")], quiet);
+    writeFileSync(done, requirements);
+    return undefined;
+  } catch (error) {
+    const said = error instanceof Error && "stderr" in error ? String(error.stderr) : String(error);
+    return `moto cannot be installed: ${said.trim().split("\n").at(-1) ?? ""}`;
+  }
+}
