@@ -12,6 +12,15 @@ class Client {
 const cycle: Record<string, unknown> = { b: 1 };
 cycle["a"] = { up: cycle };
 
+/** As deep as a value may be. */
+let deepest: unknown = 1;
+for (let level = 0; level < maxDepth; level += 1)
+  deepest = level % 2 === 0 ? [deepest] : { deep: deepest };
+
+const knot = new Map<string, unknown>();
+knot.set("set", new Set([knot]));
+knot.set("error", Object.assign(new Error("round"), { knot }));
+
 // oxlint-disable-next-line no-sparse-arrays
 const holes = [1, , 3];
 
@@ -84,6 +93,8 @@ const golden: readonly (readonly [name: string, value: unknown, digest: string])
     "lhFXulk1xQ9q6DnmS-EVsXERqtQoi5XLAy7x6cJ_JLo",
   ],
   ["cycle", cycle, "nN6fwtDdVTe7e2IhO0QNFK_8luQKdslGYZKfZCMIzcs"],
+  ["deepest", deepest, "1xVogQ-hTk69uqdM-ZOmNFczLeiBxUNdqSCHvNJQRR0"],
+  ["knot of Map, Set and Error", knot, "lrVmW4gh9elPn4j-_FnJruFdZ5z3M2ncSRXZHYAYUhs"],
   ["long text", "x".repeat(100_000), "I7zE2RWZ5cz4lDDtVscysZdbdfggoIkx2FTh-FSF21s"],
   [
     "long array",

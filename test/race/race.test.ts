@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 
@@ -8,21 +9,22 @@ import { local } from "../../adapters/local/index.ts";
 import { KitaruClient } from "../../core/index.ts";
 import { readEntries } from "../../core/engine/artifacts.ts";
 import { activeRuntime, closeStacks, configure } from "../../core/stacks.ts";
-import type { Reply } from "./fixtures/racer.ts";
-import { Racer, together } from "./racer.ts";
+import { Peer, together } from "../processes/peer.ts";
+import type { Reply } from "../processes/serve.ts";
 
 /** Races of each kind: `ROUNDS=1000` for more. */
 const rounds = Number(process.env["ROUNDS"] ?? 50);
 vi.setConfig({ testTimeout: 60_000 + rounds * 100 });
 
+const program = fileURLToPath(new URL("fixtures/racer.ts", import.meta.url));
 const patienceMs = 15_000;
 
 let root: string;
-let driver: Racer;
-let left: Racer;
-let right: Racer;
+let driver: Peer;
+let left: Peer;
+let right: Peer;
 const client = new KitaruClient(); // of this process, which knows no flow and drives nothing
-const racers: Racer[] = [];
+const racers: Peer[] = [];
 
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), "kitaru-race-"));
@@ -37,8 +39,8 @@ afterAll(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
-async function racer(): Promise<Racer> {
-  const made = new Racer(root);
+async function racer(): Promise<Peer> {
+  const made = new Peer({ file: program, args: [root] });
   racers.push(made);
   await made.ready;
   return made;

@@ -1,30 +1,40 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { fileURLToPath } from "node:url";
 
-import type { Move, Reply } from "./fixtures/racer.ts";
+import type { Move, Reply } from "./serve.ts";
 
-const file = fileURLToPath(new URL("./fixtures/racer.ts", import.meta.url));
 /** Time for every process to have got its move, in milliseconds. */
 const headStartMs = 4;
 
-/** Another process that does things with the stack in a folder. */
-export class Racer {
+interface PeerOptions {
+  /** Module that calls `serve()`. */
+  readonly file: string;
+  readonly args?: readonly string[];
+  /** Environment variables beside those of this process. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Another process that does what it is asked. */
+export class Peer {
   readonly #child: ChildProcess;
   readonly #exit: Promise<unknown>;
   readonly #ready = Promise.withResolvers<void>();
   readonly #replies = new Map<number, PromiseWithResolvers<Reply>>();
   #moves = 0;
 
-  constructor(root: string) {
-    this.#child = fork(file, [root], { stdio: ["ignore", "ignore", "inherit", "ipc"] });
+  constructor({ file, args = [], env = {} }: PeerOptions) {
+    this.#child = fork(file, [...args], {
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
+      env: { ...process.env, ...env },
+      serialization: "advanced",
+    });
     this.#exit = once(this.#child, "exit");
     this.#child.on("message", (message) => {
       if (message === "ready") this.#ready.resolve();
       else this.#replies.get((message as Reply).no)?.resolve(message as Reply);
     });
     void this.#exit.then(() => {
-      for (const { reject } of this.#replies.values()) reject(new Error("The racer has ended."));
+      for (const { reject } of this.#replies.values()) reject(new Error("The process has ended."));
     });
   }
 
@@ -33,7 +43,7 @@ export class Racer {
   }
 
   /** Do something at a moment, else at once. */
-  do(verb: Move["verb"], args: readonly unknown[], at = 0): Promise<Reply> {
+  do(verb: string, args: readonly unknown[], at = 0): Promise<Reply> {
     const no = this.#moves++;
     const reply = Promise.withResolvers<Reply>();
     reply.promise.catch(() => undefined); // of one that was killed nobody may want to know
@@ -50,8 +60,8 @@ export class Racer {
 
 /** Have several processes each do something at the same millisecond. */
 export function together(
-  moves: readonly (readonly [Racer, Move["verb"], ...unknown[]])[],
+  moves: readonly (readonly [Peer, string, ...unknown[]])[],
 ): Promise<Reply[]> {
   const at = Date.now() + headStartMs;
-  return Promise.all(moves.map(([racer, verb, ...args]) => racer.do(verb, args, at)));
+  return Promise.all(moves.map(([peer, verb, ...args]) => peer.do(verb, args, at)));
 }
