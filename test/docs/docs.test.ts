@@ -1,0 +1,159 @@
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { expect, test } from "vitest";
+import { kitaru } from "../cli/command-line.ts";
+import { type Block, blocksOf, codeOf, stepsOf } from "./markdown.ts";
+import { type Ids, difference, withRealIds, withShownIds } from "./output.ts";
+import { Project } from "./project.ts";
+
+const repository = fileURLToPath(new URL("../../", import.meta.url));
+const pages = [
+  "README.md",
+  ...(await readdir(join(repository, "docs"))).toSorted().map((name) => `docs/${name}`),
+];
+const texts = new Map<string, string>();
+for (const page of pages) texts.set(page, await readFile(join(repository, page), "utf8"));
+/** Write what the commands print now into the pages. */
+const isUpdating = process.env["UPDATE_DOCS"] === "1";
+
+test("every ts block type-checks against the sources", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "kitaru-docs-types-"));
+  try {
+    await symlink(join(repository, "node_modules"), join(folder, "node_modules"));
+    await writeFile(join(folder, "package.json"), '{ "type": "module" }');
+    for (const [page, text] of texts)
+      for (const [line, code] of modulesOf(blocksOf(text)))
+        await writeFile(join(folder, `${page.replaceAll("/", "-")}-${line}.ts`), code);
+    const paths = Object.fromEntries(
+      Object.entries({
+        kitaru: "core/index.ts",
+        "kitaru/testing": "testing/index.ts",
+        "kitaru/*": "adapters/*/index.ts",
+      }).map(([name, path]) => [name, [join(repository, path)]]),
+    );
+    await writeFile(
+      join(folder, "tsconfig.json"),
+      JSON.stringify({
+        extends: join(repository, "tsconfig.json"),
+        compilerOptions: { paths },
+        include: ["*.ts"],
+      }),
+    );
+    const tsc = join(repository, "node_modules/.bin/tsc");
+    const problems = await promisify(execFile)(tsc, ["-p", folder]).then(
+      () => "",
+      (error: { stdout?: string }) => error.stdout ?? String(error),
+    );
+    expect(problems).toBe("");
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test("every kitaru command and option in code exists", async () => {
+  const problems: string[] = [];
+  const helps = new Map<string, Promise<string>>();
+  const helpOf = (words: readonly string[]): Promise<string> => {
+    const key = words.join(" ");
+    const help =
+      helps.get(key) ?? kitaru({ cwd: repository }, ...words, "--help").then((r) => r.out);
+    helps.set(key, help);
+    return help;
+  };
+  for (const [page, text] of texts)
+    for (const code of codeOf(text))
+      for (const [line] of code.matchAll(/(?<=^|[\s`(])kitaru [a-z-][^\n]*/g)) {
+        const problem = await commandProblem(line, helpOf);
+        if (problem !== undefined) problems.push(`${page}: ${line}: ${problem}`);
+      }
+  expect(problems).toEqual([]);
+});
+
+test("every link to a file of the repository leads somewhere", () => {
+  const dead = [...texts].flatMap(([page, text]) =>
+    [...text.matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g)]
+      .map(([, path = ""]) => join(dirname(page), path))
+      .filter((path) => !existsSync(join(repository, path)))
+      .map((path) => `${page}: ${path}`),
+  );
+  expect(dead).toEqual([]);
+});
+
+const sessions = pages.filter((page) =>
+  blocksOf(texts.get(page) ?? "").some(({ language }) => language === "console"),
+);
+
+test.concurrent.each(sessions)(
+  "the commands of %s print what it shows",
+  { timeout: 180_000 },
+  async (page) => {
+    const project = await Project.create();
+    try {
+      await play(project, page);
+    } finally {
+      await project.remove();
+    }
+  },
+);
+
+/** Write the files of a page and run its commands, from top to bottom. */
+async function play(project: Project, page: string): Promise<void> {
+  let text = texts.get(page) ?? "";
+  let at = 0;
+  const ids: Ids = new Map();
+  for (const block of blocksOf(text)) {
+    const [, path] = /^\/\/ (\S+\.ts)\n/.exec(block.text) ?? [];
+    if (block.language === "ts" && path !== undefined) await project.write(path, block.text);
+    if (block.language !== "console") continue;
+    for (const { command, output } of stepsOf(block)) {
+      const printed = await project.run(withRealIds(command, ids));
+      const problem = difference(output, printed, ids);
+      if (!isUpdating) expect(problem, `${page}\n$ ${command}\n${printed}`).toBe(undefined);
+      const [before, shown] = [`$ ${command}\n`, `${withShownIds(printed, ids).trimEnd()}\n`];
+      at = text.indexOf(before, at) + before.length;
+      if (problem !== undefined)
+        text = text.slice(0, at) + shown.trimStart() + text.slice(at + output.length);
+    }
+  }
+  if (isUpdating) await writeFile(join(repository, page), text);
+}
+
+/** Modules by the line they begin at: a block marked `continues` goes on with the one before it. */
+function modulesOf(blocks: readonly Block[]): Map<number, string> {
+  const modules = new Map<number, string>();
+  let begin = 0;
+  for (const { language, words, text, line } of blocks) {
+    if (language !== "ts") continue;
+    if (!words.includes("continues")) begin = line;
+    modules.set(begin, `${modules.get(begin) ?? ""}${text}\nexport {};\n`);
+  }
+  return modules;
+}
+
+async function commandProblem(
+  line: string,
+  helpOf: (words: readonly string[]) => Promise<string>,
+): Promise<string | undefined> {
+  const command = line.split(/[|;&>]|\s#|\\$/)[0] ?? "";
+  const words = command.split(" ").slice(1);
+  const names = words.slice(0, words.findIndex((word) => !/^[a-z]+$/.test(word)) >>> 0);
+  let path: string[] = [];
+  for (const name of names) {
+    const usage = (await helpOf(path)).split("\n")[0] ?? "";
+    if (!usage.includes("[command]")) break; // what follows are its arguments
+    const help = await helpOf([...path, name]);
+    if (!help.startsWith(`Usage: kitaru ${[...path, name].join(" ")} `)) return `no such command`;
+    path = [...path, name];
+  }
+  const help = await helpOf(path);
+  const unknown = words
+    .filter((word) => /^--?[a-z]/.test(word))
+    .map((word) => word.split("=")[0] ?? "")
+    .find((option) => !help.includes(option) && option !== "--version");
+  return unknown === undefined ? undefined : `no option ${unknown}`;
+}
