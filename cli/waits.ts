@@ -2,6 +2,7 @@ import type { PendingWait } from "../core/client/execution.ts";
 import { hasCode } from "../core/errors.ts";
 import { exampleAnswer } from "./ask.ts";
 import type { Console, OpenedStack } from "./console.ts";
+import { toText } from "./plain.ts";
 import { oneLine, relative } from "./text.ts";
 
 interface AnswerCommand {
@@ -42,8 +43,10 @@ export function waitLines(
         ? ""
         : say.style.dim(` (expires ${relative(wait.expiresAt, say.io.now())})`);
     const command = answerCommand(say, { id, wait, isOneOfMany, stack });
+    const shown = wait.metadata === undefined ? [] : [`  ${oneLine(toText(wait.metadata), 500)}`];
     return [
       `${say.style.yellow("waiting")}  ${wait.id}  ${oneLine(wait.question ?? "", 200)}${expires}`.trimEnd(),
+      ...shown,
       `  ${say.style.cyan(command)}`,
     ];
   });

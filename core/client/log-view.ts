@@ -29,12 +29,19 @@ function logged(entry: Extract<Entry, { t: "log" }>): LogLineView {
   return { line, fields: entry.fields };
 }
 
+/** A process is known by its number and the socket it listens on; the number is enough for people. */
+function ownerName(owner: string): string {
+  return owner.replace(/^(\d+)@.*$/, "process $1");
+}
+
 function describe(entry: Exclude<Entry, { t: "log" }>): string | undefined {
   switch (entry.t) {
     case "started":
       return `started flow ${entry.flow}, version ${entry.version}`;
     case "advance":
-      return entry.renew === true || entry.epoch === 1 ? undefined : `resumed by ${entry.owner}`;
+      return entry.renew === true || entry.epoch === 1
+        ? undefined
+        : `resumed by ${ownerName(entry.owner)}`;
     case "completed":
       return completed(entry);
     case "failed":

@@ -422,7 +422,7 @@ test("log lines say what happened, by time", () => {
     "retried",
     "retried: a:0, b:0 will run again",
     "log | fields",
-    "resumed by 1@s",
+    "resumed by process 1",
     "failed: TypeError: bad",
     "completed",
   ]);

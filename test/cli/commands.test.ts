@@ -65,7 +65,9 @@ test("a flow runs to a wait, is answered, and its execution can be looked at", a
   );
   const command = /kitaru executions input (\w+) --value true/.exec(started.out);
   const id = command?.[1] ?? "";
-  expect(started.out).toBe(`waiting  approve:0  Approve it?\n  ${command?.[0]}\n`);
+  expect(started.out).toBe(
+    `waiting  approve:0  Approve it?\n  { "text": "Write about this. Roofs." }\n  ${command?.[0]}\n`,
+  );
 
   const shown = await run("executions", "get", id);
   for (const text of [

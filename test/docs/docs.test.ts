@@ -1,15 +1,18 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
+import * as kitaruExports from "../../core/index.ts";
 import { kitaru } from "../cli/command-line.ts";
 import { type Block, blocksOf, codeOf, stepsOf } from "./markdown.ts";
 import { type Ids, difference, withRealIds, withShownIds } from "./output.ts";
 import { Project } from "./project.ts";
+
+// `docs/`'s own test: what the pages claim is compiled and run. UPDATE_DOCS=1 writes what the commands print into them.
 
 const repository = fileURLToPath(new URL("../../", import.meta.url));
 const pages = [
@@ -18,38 +21,32 @@ const pages = [
 ];
 const texts = new Map<string, string>();
 for (const page of pages) texts.set(page, await readFile(join(repository, page), "utf8"));
-/** Write what the commands print now into the pages. */
 const isUpdating = process.env["UPDATE_DOCS"] === "1";
 
 test("every ts block type-checks against the sources", async () => {
   const folder = await mkdtemp(join(tmpdir(), "kitaru-docs-types-"));
   try {
     await symlink(join(repository, "node_modules"), join(folder, "node_modules"));
-    await writeFile(join(folder, "package.json"), '{ "type": "module" }');
+    await write(join(folder, "package.json"), '{ "type": "module" }');
     for (const [page, text] of texts)
-      for (const [line, code] of modulesOf(blocksOf(text)))
-        await writeFile(join(folder, `${page.replaceAll("/", "-")}-${line}.ts`), code);
+      for (const [path, code] of modulesOf(blocksOf(text)))
+        await write(join(folder, page, path), code);
+    const entries = { kitaru: "core", "kitaru/testing": "testing", "kitaru/*": "adapters/*" };
     const paths = Object.fromEntries(
-      Object.entries({
-        kitaru: "core/index.ts",
-        "kitaru/testing": "testing/index.ts",
-        "kitaru/*": "adapters/*/index.ts",
-      }).map(([name, path]) => [name, [join(repository, path)]]),
+      Object.entries(entries).map(([name, at]) => [name, [join(repository, at, "index.ts")]]),
     );
-    await writeFile(
-      join(folder, "tsconfig.json"),
-      JSON.stringify({
-        extends: join(repository, "tsconfig.json"),
-        compilerOptions: { paths },
-        include: ["*.ts"],
-      }),
-    );
+    const config = {
+      extends: join(repository, "tsconfig.json"),
+      compilerOptions: { paths },
+      include: ["**/*.ts"],
+    };
+    await write(join(folder, "tsconfig.json"), JSON.stringify(config));
     const tsc = join(repository, "node_modules/.bin/tsc");
     const problems = await promisify(execFile)(tsc, ["-p", folder]).then(
       () => "",
-      (error: { stdout?: string }) => error.stdout ?? String(error),
+      ({ stdout, message }: Error & { stdout?: string }) => stdout ?? message,
     );
-    expect(problems).toBe("");
+    expect(problems.replaceAll(/^.*kitaru-docs-types-[^/]*\//gm, "")).toBe("");
   } finally {
     await rm(folder, { recursive: true });
   }
@@ -84,10 +81,10 @@ test("every link to a file of the repository leads somewhere", () => {
   expect(dead).toEqual([]);
 });
 
-const sessions = pages.filter((page) =>
-  blocksOf(texts.get(page) ?? "").some(({ language }) => language === "console"),
-);
+/** Pages that ask for it: their files are written and their commands run, from top to bottom. */
+const sessions = pages.filter((page) => texts.get(page)?.includes("<!-- run by test/docs -->"));
 
+// What differs throws.
 test.concurrent.each(sessions)(
   "the commands of %s print what it shows",
   { timeout: 180_000 },
@@ -101,19 +98,19 @@ test.concurrent.each(sessions)(
   },
 );
 
-/** Write the files of a page and run its commands, from top to bottom. */
 async function play(project: Project, page: string): Promise<void> {
   let text = texts.get(page) ?? "";
   let at = 0;
   const ids: Ids = new Map();
   for (const block of blocksOf(text)) {
-    const [, path] = /^\/\/ (\S+\.ts)\n/.exec(block.text) ?? [];
-    if (block.language === "ts" && path !== undefined) await project.write(path, block.text);
+    const path = block.language === "ts" ? pathOf(block.text) : undefined;
+    if (path !== undefined) await project.write(path, block.text);
     if (block.language !== "console") continue;
     for (const { command, output } of stepsOf(block)) {
       const printed = await project.run(withRealIds(command, ids));
       const problem = difference(output, printed, ids);
-      if (!isUpdating) expect(problem, `${page}\n$ ${command}\n${printed}`).toBe(undefined);
+      if (problem !== undefined && !isUpdating)
+        throw new Error(`${page}: $ ${command}\n${problem}\n\nIt printed:\n${printed}`);
       const [before, shown] = [`$ ${command}\n`, `${withShownIds(printed, ids).trimEnd()}\n`];
       at = text.indexOf(before, at) + before.length;
       if (problem !== undefined)
@@ -123,16 +120,36 @@ async function play(project: Project, page: string): Promise<void> {
   if (isUpdating) await writeFile(join(repository, page), text);
 }
 
-/** Modules by the line they begin at: a block marked `continues` goes on with the one before it. */
-function modulesOf(blocks: readonly Block[]): Map<number, string> {
-  const modules = new Map<number, string>();
-  let begin = 0;
+/** Code by the path it has: a block marked `continues` goes on with the one before it. */
+function modulesOf(blocks: readonly Block[]): Map<string, string> {
+  const modules = new Map<string, string>();
+  let path = "";
   for (const { language, words, text, line } of blocks) {
     if (language !== "ts") continue;
-    if (!words.includes("continues")) begin = line;
-    modules.set(begin, `${modules.get(begin) ?? ""}${text}\nexport {};\n`);
+    if (words.includes("continues")) {
+      modules.set(path, `${modules.get(path) ?? ""}${text}`);
+      continue;
+    }
+    path = pathOf(text) ?? `line-${line}.ts`;
+    const prelude = /^import /m.test(text) ? "" : everything;
+    modules.set(path, `${prelude}${text}\nexport {};\n`);
   }
   return modules;
+}
+
+/** What a block without imports may use. */
+const everything = `import { ${Object.keys(kitaruExports).join(", ")} } from "kitaru";
+import { z } from "zod";
+`;
+
+/** A file names its path in its first line. */
+function pathOf(code: string): string | undefined {
+  return /^\/\/ (\S+\.ts)\n/.exec(code)?.[1];
+}
+
+async function write(file: string, text: string): Promise<void> {
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(file, text);
 }
 
 async function commandProblem(

@@ -65,6 +65,7 @@ function isSame(shown: string, printed: string, ids: Ids): boolean {
 function plain(line: string): string {
   return line
     .replaceAll(idPattern, "ID")
+    .replaceAll(/\bprocess \d+/g, "process N")
     .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "TIME")
     .replaceAll(/\b\d+(?:\.\d+)? (?:ms|s|min)\b/g, "SPAN")
     .replaceAll(/"(\w*[mM]s|latencyMs)": ?\d+/g, '"$1":N')

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -29,7 +29,10 @@ export class Project {
     // A program of its own, so that it does not take itself for the sources' main.ts.
     const program = join(project.#bin, "kitaru.mjs");
     await writeFile(program, `import ${JSON.stringify(join(repository, "cli/main.ts"))};\n`);
-    await project.#addProgram("npx", `shift\nnpm_command=exec exec ${node} "${program}" "$@"`);
+    await project.#addProgram("kitaru", `exec ${node} "${program}" "$@"`);
+    await project.#addProgram("npx", `npm_command=exec exec "$@"`);
+    await mkdir(join(project.root, "node_modules"));
+    await symlink(repository, join(project.root, "node_modules/kitaru"));
     return project;
   }
 
