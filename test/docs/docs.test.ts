@@ -64,7 +64,7 @@ test("every kitaru command and option in code exists", async () => {
   };
   for (const [page, text] of texts)
     for (const code of codeOf(text))
-      for (const [line] of code.matchAll(/(?<=^|[\s`(])kitaru [a-z-][^\n]*/g)) {
+      for (const [line] of code.matchAll(/(?<=^|npx |\$ )kitaru [a-z-][^\n]*/gm)) {
         const problem = await commandProblem(line, helpOf);
         if (problem !== undefined) problems.push(`${page}: ${line}: ${problem}`);
       }
