@@ -41,7 +41,7 @@ export function waitLines(
     const expires =
       wait.expiresAt === undefined
         ? ""
-        : say.style.dim(` (expires ${relative(wait.expiresAt, say.io.now())})`);
+        : say.style.dim(` (${expiry(wait.expiresAt, say.io.now())})`);
     const command = answerCommand(say, { id, wait, isOneOfMany, stack });
     const shown = wait.metadata === undefined ? [] : [`  ${oneLine(toText(wait.metadata), 500)}`];
     return [
@@ -71,6 +71,10 @@ export async function askAbout(
       problem = error.message;
     }
   }
+}
+
+function expiry(at: Date, now: number): string {
+  return `${at.getTime() > now ? "expires" : "expired"} ${relative(at, now)}`;
 }
 
 /** For a shell. */

@@ -379,6 +379,26 @@ test("a start with the id of an execution that rests on a wait leaves it there",
   expect(await client.executions.untilRest(id)).toMatchObject({ status: "completed" });
 });
 
+test("a wait that has expired while no process ran is resumed, and one beside an overdue sleep", async () => {
+  const expiring = await abandoned(`
+    const soon = wait("soon", { timeout: 1500 });
+    export const f = flow("expiring", async () => { await soon(); return "expired"; });
+  `);
+  await expect(client.executions.resume(expiring)).rejects.toThrow(/waits for an answer to soon:0/);
+  await expect
+    .poll(() => client.executions.resume(expiring).catch(() => undefined), { timeout: 5000 })
+    .toMatchObject({ status: "completed", output: "expired" });
+  const racing = await abandoned(`
+    const gate = wait("gate");
+    export const f = flow("racing", async () =>
+      Promise.race([gate().then(() => "answered"), sleep(1500).then(() => "slept")]));
+  `);
+  await expect(client.executions.resume(racing)).rejects.toThrow(/waits for an answer to gate:0/);
+  await expect
+    .poll(() => client.executions.resume(racing).catch(() => undefined), { timeout: 5000 })
+    .toMatchObject({ status: "completed", output: "slept" });
+});
+
 test("where orchestration runs elsewhere, this process drives nothing", async () => {
   const id = await abandoned(twoSteps);
   const orchestrator = {

@@ -48,8 +48,7 @@ export async function say(runtime: Runtime, id: string, what: Signal): Promise<R
 export async function takeOver(runtime: Runtime, id: string): Promise<Driver> {
   const { context } = runtime;
   const execution = await load(context, id);
-  if (!isEndUntold(execution))
-    checkResumable(execution, id, statusOf(execution, id, context.clock.now()));
+  if (!isEndUntold(execution)) checkResumable(execution, id, context.clock.now());
   const { drivenBy, problem } = await prepare(context, execution, false);
   if (problem !== undefined && drivenBy === "nobody") throw problem;
   await nudge(context, id, readInbox(execution.inbox), execution.journal.state);
@@ -94,11 +93,13 @@ async function restOf(context: EngineContext, id: string): Promise<"wait" | "tim
   const record = await context.backend.records.get(headKey(id));
   if (record === undefined || readHead(record).view.status !== "waiting") return undefined;
   const execution = await load(context, id);
-  const status = statusOf(execution, id, context.clock.now());
+  const now = context.clock.now();
+  const status = statusOf(execution, id, now);
   const inbox = readInbox(execution.inbox);
   const { state } = execution.journal;
   if (status !== "waiting" || inbox.items.some((item) => !state.items.has(item.i)))
     return undefined;
+  if (isOverdue(execution, now)) return undefined;
   return pendingWaitsOf(state, inbox).length > 0 ? "wait" : "time";
 }
 
@@ -109,12 +110,22 @@ function isEndUntold({ head, journal }: LoadedExecution): boolean {
   );
 }
 
-function checkResumable(execution: LoadedExecution, id: string, status: ExecutionStatus): void {
+/** Whether the time of something it rests on has come, so that an advance takes it further. */
+function isOverdue({ head, journal }: LoadedExecution, now: number): boolean {
+  const timeoutAt = head === undefined ? undefined : readHead(head).facts.timeoutAt;
+  if (timeoutAt !== undefined && timeoutAt <= now) return true;
+  return [...journal.state.pending()].some(
+    (open) => open.t !== "scheduled" && open.due !== undefined && open.due <= now,
+  );
+}
+
+function checkResumable(execution: LoadedExecution, id: string, now: number): void {
+  const status = statusOf(execution, id, now);
   if (isEnd(status))
     throw new KitaruStateError(
       `Execution ${id} has ended (${status}); there is nothing to resume.${status === "failed" ? ` \`kitaru executions retry ${id}\` tries the call that failed again.` : ""}`,
     );
-  if (status !== "waiting") return;
+  if (status !== "waiting" || isOverdue(execution, now)) return;
   const waits = pendingWaitsOf(execution.journal.state, readInbox(execution.inbox));
   if (waits.length === 0) return;
   const ids = waits.map(({ wait }) => wait.id);
