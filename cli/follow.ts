@@ -73,10 +73,11 @@ export function standingLines(
       return execution.output === undefined
         ? [`${say.style.green("completed")}  ${id}`]
         : [toText(execution.output)];
-    case "failed":
     case "cancelled":
+      return [`${say.style.red(status)}  ${id}`];
+    case "failed":
       return [
-        `${say.style.red(status)}  ${id}  ${error === undefined ? "" : oneLine(`${error.name}: ${error.message}`, 400)}`,
+        `${say.style.red(status)}  ${id}  ${error === undefined ? "" : oneLine(`${error.name}: ${error.message}`, 1000)}`.trimEnd(),
       ];
     default:
       return pendingWaits.length === 0

@@ -24,7 +24,7 @@ export function watchProgress(
         countTokens(tokens, executionId, entry);
         const line = describe(say, entry, tokens.get(tokenKey(executionId, entry)));
         if (line !== undefined)
-          say.note(`${line.mark} ${prefixOf(executionId)}${line.call}${line.text}`);
+          say.note(`${line.mark} ${prefixOf(executionId)}${line.call}${line.text}`.trimEnd());
       }
     },
   };
@@ -104,7 +104,7 @@ function describe(say: Console, entry: Entry, tokens: number | undefined): Line 
 }
 
 function why(error: Parameters<typeof describeError>[0]): string {
-  return oneLine(describeError(error), 160);
+  return oneLine(describeError(error), 400);
 }
 
 function again(retryAt: number | undefined, now: number): string {

@@ -12,8 +12,20 @@ export {
   crashEverywhere,
 } from "./crash-everywhere.ts";
 export { memoryBlobs, memoryRecords, memorySecrets } from "./memory.ts";
-export { modelServer } from "./model-server.ts";
-export { lastText, scriptedModel } from "./models.ts";
+export {
+  type ModelReply,
+  type ModelRequest,
+  type ModelServer,
+  type ModelServerOptions,
+  modelServer,
+} from "./model-server.ts";
+export {
+  type Script,
+  type ScriptedAnswer,
+  type ScriptedModel,
+  lastText,
+  scriptedModel,
+} from "./models.ts";
 export {
   type MemoryOrchestrator,
   type MemoryOrchestratorOptions,

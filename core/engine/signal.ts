@@ -343,13 +343,19 @@ function invalidAnswer(id: string, target: string, issues: string): KitaruWaitVa
   );
 }
 
+const settledAs: Readonly<Record<Settlement["how"], string>> = {
+  answered: "has already been answered with another value",
+  aborted: "has already been aborted",
+  expired: "has expired",
+};
+
 function alreadySettled(
   { id }: Situation,
   target: string,
   how: Settlement["how"],
 ): KitaruStateError {
   return new KitaruStateError(
-    `The wait ${target} of execution ${id} has already been ${how}${how === "answered" ? " with another value" : ""}; that stands.`,
+    `The wait ${target} of execution ${id} ${settledAs[how]}; that stands.`,
     { code: "conflict", details: { call: target, how } },
   );
 }

@@ -111,10 +111,11 @@ async function play(project: Project, page: string): Promise<void> {
       const problem = difference(output, printed, ids);
       if (problem !== undefined && !isUpdating)
         throw new Error(`${page}: $ ${command}\n${problem}\n\nIt printed:\n${printed}`);
-      const [before, shown] = [`$ ${command}\n`, `${withShownIds(printed, ids).trimEnd()}\n`];
+      const before = `$ ${command}\n`;
+      const shown = withShownIds(printed, ids).trimEnd();
       at = text.indexOf(before, at) + before.length;
       if (problem !== undefined)
-        text = text.slice(0, at) + shown.trimStart() + text.slice(at + output.length);
+        text = `${text.slice(0, at)}${shown === "" ? "" : `${shown}\n`}${text.slice(at + output.length)}`;
     }
   }
   if (isUpdating) await writeFile(join(repository, page), text);

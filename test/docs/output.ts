@@ -66,6 +66,9 @@ function plain(line: string): string {
   return line
     .replaceAll(idPattern, "ID")
     .replaceAll(/\bprocess \d+/g, "process N")
+    .replaceAll(/\bNode\.js [\d.]+/g, "Node.js VERSION")
+    .replaceAll(/\d+(?:\.\d+)? [kMG]B free/g, "SPACE free")
+    .replaceAll(/\d+(?:\.\d+)?ms\b/g, "SPAN")
     .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "TIME")
     .replaceAll(/\b\d+(?:\.\d+)? (?:ms|s|min)\b/g, "SPAN")
     .replaceAll(/"(\w*[mM]s|latencyMs)": ?\d+/g, '"$1":N')
