@@ -141,6 +141,7 @@ function modulesOf(blocks: readonly Block[]): Map<string, string> {
 /** What a block without imports may use. */
 const everything = `import { ${Object.keys(kitaruExports).join(", ")} } from "kitaru";
 import { z } from "zod";
+const client = new KitaruClient();
 `;
 
 /** A file names its path in its first line. */

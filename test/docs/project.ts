@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 /** Where the pages say that their project is. */
 export const shownRoot = "/tmp/demo";
 
+const timeoutProgram = fileURLToPath(new URL("timeout.ts", import.meta.url));
 const repository = fileURLToPath(new URL("../../", import.meta.url));
 
 /** A project folder in which the commands of a page run, with this repository's sources as the package. */
@@ -29,6 +30,7 @@ export class Project {
     // A program of its own, so that it does not take itself for the sources' main.ts.
     const program = join(project.#bin, "kitaru.mjs");
     await writeFile(program, `import ${JSON.stringify(join(repository, "cli/main.ts"))};\n`);
+    await project.#addProgram("timeout", `exec "${process.execPath}" "${timeoutProgram}" "$@"`);
     await project.#addProgram("kitaru", `exec ${node} "${program}" "$@"`);
     await project.#addProgram("npx", `npm_command=exec exec "$@"`);
     await mkdir(join(project.root, "node_modules"));
