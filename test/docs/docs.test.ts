@@ -46,7 +46,11 @@ test("every ts block type-checks against the sources", async () => {
       () => "",
       ({ stdout, message }: Error & { stdout?: string }) => stdout ?? message,
     );
-    expect(problems.replaceAll(/^.*kitaru-docs-types-[^/]*\//gm, "")).toBe("");
+    const told = problems
+      .split("\n")
+      .map((line) => line.replace(/^.*kitaru-docs-types-[^/]*\//, ""))
+      .filter((line) => line !== "" && !mayBeLeftOut(line));
+    expect(told).toEqual([]);
   } finally {
     await rm(folder, { recursive: true });
   }
@@ -80,6 +84,12 @@ test("every link to a file of the repository leads somewhere", () => {
   );
   expect(dead).toEqual([]);
 });
+
+/** A page that is not run may show a fragment that uses names of the text around it. */
+function mayBeLeftOut(problem: string): boolean {
+  const page = /^.*?\.md/.exec(problem)?.[0] ?? "";
+  return problem.includes("error TS2304") && !sessions.includes(page);
+}
 
 /** Pages that ask for it: their files are written and their commands run, from top to bottom. */
 const sessions = pages.filter((page) => texts.get(page)?.includes("<!-- run by test/docs -->"));
