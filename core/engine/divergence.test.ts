@@ -12,6 +12,18 @@ const values = new ValueStore(memoryBlobs(), 64);
 const cyclic: Record<string, unknown> = {};
 cyclic["self"] = cyclic;
 
+const round: Record<string, unknown> = { n: 1 };
+round["self"] = round;
+const around: Record<string, unknown> = { self: undefined, n: 2 };
+around["self"] = around;
+
+/** Two to the power of a hundred ways lead to the leaf. */
+function doubled(leaf: unknown): unknown {
+  let value = leaf;
+  for (let level = 0; level < 100; level += 1) value = [value, value];
+  return value;
+}
+
 const differences: [unknown, unknown, string | undefined][] = [
   [1, 1, undefined],
   [Number.NaN, Number.NaN, undefined],
@@ -28,6 +40,26 @@ const differences: [unknown, unknown, string | undefined][] = [
   [cyclic, 1, " (recorded <ref *1> { self: [Circular *1] }, now 1)"],
   ["x".repeat(100), "", ` (recorded "${"x".repeat(58)}…, now "")`],
   [{ a: 1 }, { a: 1 }, undefined],
+  [round, around, ".n (recorded 1, now 2)"],
+  [doubled(1), doubled(2), `${"[0]".repeat(100)} (recorded 1, now 2)`],
+  [doubled({}), doubled({}), undefined],
+  [{ at: new Date(5), n: 1 }, { at: new Date(5), n: 2 }, ".n (recorded 1, now 2)"],
+  [
+    { at: new Date(5) },
+    { at: new Date(6) },
+    ".at (recorded 1970-01-01T00:00:00.005Z, now 1970-01-01T00:00:00.006Z)",
+  ],
+  [new Map([[1, 2]]), new Map([[1, 3]]), " (recorded Map(1) { 1 => 2 }, now Map(1) { 1 => 3 })"],
+  [new Uint8Array([1]), new Uint8Array([1]), undefined],
+  [[new Set([1])], [{ 0: 1 }], `[0] (recorded Set(1) { 1 }, now { '0': 1 })`],
+  [
+    doubled(1),
+    1,
+    " (recorded [ [ [ [Array], [Array] ], [ [Array], [Array] ] ], [ [ [Arra…, now 1)",
+  ],
+  [{}, { a: undefined }, ".a (recorded nothing, now undefined)"],
+  [{ a: undefined }, {}, ".a (recorded undefined, now nothing)"],
+  [{ "a b": { "": 1 } }, { "a b": { "": 2 } }, `["a b"][""] (recorded 1, now 2)`],
 ];
 
 test.each(differences)("between %o and %o", (before, after, path) => {

@@ -1,4 +1,5 @@
 import { KitaruDivergenceError } from "../errors.ts";
+import { digest } from "../hash.ts";
 import type { CallKind } from "../journal/entry.ts";
 import type { JournalState, KnownCall } from "../journal/state.ts";
 import type { ValueRef, ValueStore } from "../journal/values.ts";
@@ -90,18 +91,50 @@ async function recordedInputs(
   return refs === undefined ? undefined : Promise.all(refs.map((ref) => values.get(ref)));
 }
 
-/** Path of the first place where two plain values differ, with both values; undefined when none is found. */
+/** Path of the first place where two values differ, with what is there in both; undefined when none is found. */
 export function firstDifference(before: unknown, after: unknown, path: string): string | undefined {
-  if (Object.is(before, after)) return undefined;
-  if (!isContainer(before) || !isContainer(after) || Array.isArray(before) !== Array.isArray(after))
-    return `${path} (recorded ${show(before)}, now ${show(after)})`;
-  const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
-  for (const key of keys) {
-    const step = Array.isArray(before) ? `[${key}]` : `.${key}`;
-    const found = firstDifference(before[key], after[key], path + step);
-    if (found !== undefined) return found;
+  return new Comparison().firstDifference(before, after, path);
+}
+
+class Comparison {
+  /** Containers that have been compared: a cycle, and one that many refer to, is walked once. */
+  readonly #walked = new Set<unknown>();
+
+  firstDifference(before: unknown, after: unknown, path: string): string | undefined {
+    if (Object.is(before, after)) return undefined;
+    const areContainers = isContainer(before) && isContainer(after);
+    if (!areContainers || Array.isArray(before) !== Array.isArray(after))
+      return areEqual(before, after)
+        ? undefined
+        : `${path} (recorded ${show(before)}, now ${show(after)})`;
+    if (this.#walked.has(before)) return undefined;
+    this.#walked.add(before);
+    const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
+    for (const key of keys) {
+      const step = Array.isArray(before) ? `[${key}]` : stepTo(key);
+      const found = this.firstDifference(before[key], after[key], path + step);
+      if (found !== undefined) return found;
+      if (Object.hasOwn(before, key) !== Object.hasOwn(after, key))
+        return `${path}${step} (recorded ${showMember(before, key)}, now ${showMember(after, key)})`;
+    }
+    return undefined;
   }
-  return undefined;
+}
+
+function stepTo(key: string): string {
+  return /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(key)
+    ? `.${key}`
+    : `[${JSON.stringify(key)}]`;
+}
+
+function showMember(container: Record<string, unknown>, key: string): string {
+  return Object.hasOwn(container, key) ? show(container[key]) : "nothing";
+}
+
+/** Whether two values that are no containers, such as dates, maps and bytes, are told apart by their digests. */
+function areEqual(before: unknown, after: unknown): boolean {
+  if (typeof before !== "object" || typeof after !== "object") return false;
+  return digest(before) === digest(after);
 }
 
 function isContainer(value: unknown): value is Record<string, unknown> {
@@ -111,22 +144,18 @@ function isContainer(value: unknown): value is Record<string, unknown> {
 }
 
 function show(value: unknown): string {
-  const text =
-    typeof value === "string" || typeof value === "object" ? safeJson(value) : inspect(value);
+  const text = typeof value === "string" ? JSON.stringify(value) : inspect(value);
   return text.length > 60 ? `${text.slice(0, 59)}…` : text;
 }
 
-function safeJson(value: unknown): string {
-  try {
-    return JSON.stringify(value);
-  } catch {
-    return inspect(value);
-  }
-}
-
-/** Loads `node:util` only to tell of a divergence. */
+/** Of bounded size, however large the value is. Loads `node:util` only to tell of a divergence. */
 function inspect(value: unknown): string {
-  return process.getBuiltinModule("node:util").inspect(value);
+  return process.getBuiltinModule("node:util").inspect(value, {
+    depth: 2,
+    breakLength: Infinity,
+    maxArrayLength: 10,
+    maxStringLength: 60,
+  });
 }
 
 function article(kind: CallKind): string {
