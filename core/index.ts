@@ -121,6 +121,13 @@ export type {
   OutsideNode,
 } from "./client/graph.ts";
 export type { Executions, WaitChoice } from "./client/executions.ts";
+export type {
+  CallDivergence,
+  CheckedExecution,
+  ReplayCheck,
+  ReplayCheckOptions,
+} from "./client/replay-check.ts";
+export type { SourcePlace } from "./client/call-site.ts";
 export type { ListOptions } from "./client/listing.ts";
 export type { DryRun, DryRunAction, DryRunCall } from "./client/dry-run.ts";
 export type {

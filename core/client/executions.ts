@@ -29,6 +29,8 @@ import {
   replayAll,
   replayOne,
 } from "./replaying.ts";
+import type { ReplayCheck, ReplayCheckOptions } from "./replay-check.ts";
+import { replayCheck } from "./replay-checking.ts";
 import { StoredValue, present } from "./values.ts";
 
 /** Which wait is meant. */
@@ -174,6 +176,14 @@ export class Executions {
     return typeof ids === "string"
       ? replayOne(runtime, ids, options)
       : replayAll(runtime, ids, options);
+  }
+
+  /**
+   * Tell whether code does what executions have recorded: flow bodies run against recorded outcomes, and nothing else
+   * runs and nothing is written.
+   */
+  async replayCheck(options: ReplayCheckOptions): Promise<ReplayCheck> {
+    return replayCheck(await this.#open(), options);
   }
 
   /** Hold an execution, to await its result. */

@@ -86,10 +86,10 @@ function checkStatuses(status: ListOptions["status"]): ReadonlySet<ExecutionStat
 }
 
 /** Throw a usage error unless `limit` is a number of items one page may have. */
-export function checkLimit(limit: number): void {
+export function checkLimit(limit: number, name = "limit"): void {
   if (Number.isInteger(limit) && limit >= 1 && limit <= largestLimit) return;
   throw new KitaruUsageError(
-    `limit must be a whole number from 1 to ${largestLimit}, not ${String(limit)}.`,
+    `${name} must be a whole number from 1 to ${largestLimit}, not ${String(limit)}.`,
   );
 }
 

@@ -3,6 +3,7 @@ import { digest } from "../hash.ts";
 import type { CallKind } from "../journal/entry.ts";
 import type { JournalState, KnownCall } from "../journal/state.ts";
 import type { ValueRef, ValueStore } from "../journal/values.ts";
+import type { LlmCall } from "../ports/model.ts";
 import { type Call, inputName, inputsOf } from "./call.ts";
 
 /** A mismatch of code and journal, as found; turned into an error when the advance ends. */
@@ -64,6 +65,7 @@ export async function changedInput(
   state: JournalState,
   values: ValueStore,
 ): Promise<string | undefined> {
+  if (call.spec.kind === "llm") return changedRequest(call.id, call.spec.call, state, values);
   const recorded = await recordedInputs(call.id, state, values);
   if (recorded === undefined) return undefined;
   const now = inputsOf(call.spec);
@@ -74,6 +76,19 @@ export async function changedInput(
     if (path !== undefined) return `${inputName(call.spec, index)}${path}`;
   }
   return undefined;
+}
+
+/** The messages are recorded, unless the call was to be recorded without them; what else counts is not. */
+async function changedRequest(
+  id: string,
+  { identity }: LlmCall,
+  state: JournalState,
+  values: ValueStore,
+): Promise<string | undefined> {
+  const prompt = state.outcomes.get(id)?.entry.prompt;
+  if (prompt === undefined || !isContainer(identity)) return undefined;
+  const path = firstDifference(await values.get(prompt), identity["messages"], "");
+  return path === undefined ? "the model or its options" : `the prompt${path}`;
 }
 
 async function recordedInputs(

@@ -47,7 +47,7 @@ interface WalkParams {
   /** Deployed version the code belongs to, or `local`. */
   readonly version: string;
   readonly source: ReplaySource;
-  readonly rules: ReplayRules;
+  readonly rules: Pick<ReplayRules, "decide" | "overridesOf">;
   readonly given: GivenInputs;
   readonly values: ValueStore;
   readonly seed: string;
