@@ -11,6 +11,7 @@ import { addFlow } from "./commands/flow.ts";
 import { addInit } from "./commands/init.ts";
 import { addInvoke } from "./commands/invoke.ts";
 import { addModels } from "./commands/models.ts";
+import { addReplayCheck } from "./commands/replay-check.ts";
 import { addRun } from "./commands/run.ts";
 import { addStack } from "./commands/stack.ts";
 import { Console } from "./console.ts";
@@ -53,6 +54,7 @@ async function makeProgram(say: Console): Promise<Command> {
     addDev,
     addDoctor,
     addCheck,
+    addReplayCheck,
   ])
     add(program, () => say);
   everywhere(program, say);

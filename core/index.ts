@@ -83,6 +83,7 @@ export type {
   ExecutionDiff,
 } from "./client/diff.ts";
 export type { Deployments } from "./client/deployments.ts";
+export type { TagOptions } from "./client/tag-gate.ts";
 export type { Driver, Receipt } from "./client/driving.ts";
 export type { DeployParams } from "./deployments/deploy.ts";
 export type { Deployment, DeploymentSummary } from "./deployments/deployment.ts";

@@ -1,9 +1,13 @@
 import type { Command } from "commander";
+import { checkMove, refusal } from "../../core/client/tag-gate.ts";
 import type { DeploymentSummary } from "../../core/deployments/deployment.ts";
 import type { VersionChoice } from "../../core/deployments/tags.ts";
+import { tagVersion } from "../../core/deployments/versions.ts";
+import { KitaruUsageError } from "../../core/errors.ts";
 import { type Console, openStack } from "../console.ts";
 import { deploymentLines, versionCount, versionTable } from "../deployment-text.ts";
-import { once, stackOption, versionOption } from "../options.ts";
+import { once, stackOption, versionOption, wholeNumber } from "../options.ts";
+import { replayCheckLines, summaryOf } from "../replay-check-text.ts";
 import { relative, table } from "../text.ts";
 import { type ChoiceOptions, choiceOf } from "../version-choice.ts";
 
@@ -13,6 +17,11 @@ interface StackChoice {
 
 interface VersionOption extends StackChoice {
   readonly version: number;
+}
+
+interface TagCommandOptions extends VersionOption {
+  readonly gate?: boolean;
+  readonly last?: number;
 }
 
 /** Add `kitaru flow …`. */
@@ -37,8 +46,10 @@ export function addFlow(program: Command, say: () => Console): void {
     .argument("<flow>", "name of the flow")
     .argument("<tag>", "such as default, stable or canary")
     .addOption(versionOption("version the tag names from now on").makeOptionMandatory())
+    .option("--gate", "only if it does what executions of the version before have recorded")
+    .option("--last <count>", "with --gate: most executions checked (20)", wholeNumber(1, 1000))
     .addOption(stackOption())
-    .action((flow: string, tag: string, options: VersionOption) =>
+    .action((flow: string, tag: string, options: TagCommandOptions) =>
       moveTag(say(), flow, tag, options),
     );
   group
@@ -105,10 +116,24 @@ async function moveTag(
   say: Console,
   flow: string,
   tag: string,
-  { stack, version }: VersionOption,
+  { stack, version, gate = false, last }: TagCommandOptions,
 ): Promise<void> {
-  const { deployments } = await openStack(stack);
-  const moved = await deployments.tag(flow, tag, { version });
+  const { deployments, runtime } = await openStack(stack);
+  if (last !== undefined && !gate)
+    throw new KitaruUsageError("--last says how many executions --gate checks; give --gate too.");
+  const move = { flow, tag, version, ...(last === undefined ? {} : { last }) };
+  const checked = gate ? await checkMove(runtime, move) : undefined;
+  const { check } = checked ?? {};
+  if (check?.ok === false) {
+    if (!say.isJson) say.item(check, replayCheckLines(say, check));
+    throw refusal(move, check);
+  }
+  if (gate)
+    say.note(check === undefined ? "Nothing to check the version against." : summaryOf(check));
+  const moved =
+    checked === undefined
+      ? await deployments.tag(flow, tag, { version })
+      : await tagVersion(runtime, flow, tag, version, checked);
   const before =
     moved.previous === undefined || moved.previous === version
       ? ""

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 
 /** A place in a source file. */
 export interface SourcePlace {
-  /** Path, as far as the program or its source map tells. */
+  /** Path; of a deployed version, relative to the package it was built from. */
   readonly file: string;
   readonly line: number;
   readonly column: number;
@@ -38,8 +38,12 @@ function readFrame(frame: string): SourcePlace | undefined {
   return { file: pathOf(place), line: Number(line), column: Number(column) };
 }
 
+/** The source map of a bundle names its files relative to their package. */
+const bundled = /^.*\bbundle:\/+/;
+
 function pathOf(place: string): string {
   const path = place.replace(/[?#].*$/, "");
+  if (bundled.test(path)) return path.replace(bundled, "");
   return path.startsWith("file:") ? fileURLToPath(path) : path;
 }
 

@@ -12,6 +12,7 @@ import {
   untagVersion,
 } from "../deployments/versions.ts";
 import type { Runtime } from "../engine/runtime.ts";
+import { type TagOptions, moveGated } from "./tag-gate.ts";
 import { type FlowHandle, startInvoke } from "../primitives/handle.ts";
 
 /** Versions of flows, the tags that name them, and their executions. */
@@ -52,14 +53,13 @@ export class Deployments {
 
   /**
    * Let a tag name a version; it moves from whichever had it, in one write. Throws a state error when that version
-   * cannot be started, a usage error for a name that is not allowed.
+   * cannot be started, a usage error for a name that is not allowed. With `gate`, a divergence error when
+   * the version does not do what executions have recorded of the one that has the tag.
    */
-  async tag(
-    flow: string,
-    tag: string,
-    { version }: { readonly version: number },
-  ): Promise<MovedTag> {
-    return tagVersion(await this.#open(), flow, tag, version);
+  async tag(flow: string, tag: string, { version, gate }: TagOptions): Promise<MovedTag> {
+    const runtime = await this.#open();
+    if (gate === undefined || gate === false) return tagVersion(runtime, flow, tag, version);
+    return moveGated(runtime, { flow, tag, version, ...(gate === true ? {} : gate) });
   }
 
   /** Take a tag away. Throws a usage error for `default`, which can only be moved. */

@@ -16,7 +16,7 @@ import type {
 } from "./diff.ts";
 import type { CallView, LlmView } from "./execution.ts";
 import type { ExecutionView } from "./execution-view.ts";
-import { readLineage } from "./lineage-source.ts";
+import { lineageOf } from "./lineage-facts.ts";
 import type { ReadExecution } from "./reading.ts";
 
 /** An execution as it was read, and as it is shown. */
@@ -34,10 +34,8 @@ export async function diffExecutions(
 ): Promise<ExecutionDiff> {
   for (const other of others) checkFlow(original, other);
   const differ = new Differ(context, options.values === true);
-  const source = await sideOf(context, original);
-  const sides = await Promise.all(
-    others.map((other) => sideOf(context, other, source.execution.id)),
-  );
+  const source = sideOf(original);
+  const sides = others.map((other) => sideOf(other, source.execution.id));
   const rows = alignRows(
     source.calls,
     sides.map(({ calls }) => calls),
@@ -79,13 +77,9 @@ interface Call {
   readonly artifacts: string;
 }
 
-async function sideOf(
-  context: EngineContext,
-  { read, view }: DiffSource,
-  originalId?: string,
-): Promise<Side> {
+function sideOf({ read, view }: DiffSource, originalId?: string): Side {
   const { facts, input, output } = view;
-  const lineage = await readLineage(context, read);
+  const lineage = lineageOf(read.entries);
   const error = read.loaded.journal.state.ended?.err;
   return {
     execution: executionOf(view),

@@ -58,7 +58,7 @@ export class Executions {
     const { context } = await this.#open();
     const execution = await readExecution(context, id);
     const { calls } = viewOf(context, execution).facts;
-    const graph = await graphOf(context, execution, calls);
+    const graph = await graphOf(context.values, execution, calls);
     if (!readers) return graph;
     const { nodes, edges } = await readersOf(context, id);
     return { ...graph, nodes: [...graph.nodes, ...nodes], edges: [...graph.edges, ...edges] };

@@ -1,6 +1,5 @@
 import type {
   AttemptEntry,
-  CallKind,
   Disposition,
   Entry,
   LoadedEntry,
@@ -30,8 +29,6 @@ export interface Place {
 /** What the journal says of the values of one call. */
 export interface CallLineage {
   readonly id: string;
-  /** Absent while only something inside of it is recorded. */
-  readonly kind?: CallKind;
   /** Where it is first mentioned, and when it started. */
   readonly begun: Place;
   readonly ended?: Place;
@@ -107,7 +104,6 @@ export function lineageOf(entries: readonly Entry[]): Lineage {
 
 interface Collected {
   readonly id: string;
-  kind?: CallKind;
   readonly first: Place;
   startedAt: number;
   ended?: Place;
@@ -130,7 +126,6 @@ function collected(calls: Map<string, Collected>, id: string, first: Place): Col
 }
 
 function open(call: Collected, entry: AttemptEntry | OpeningEntry): void {
-  call.kind = entry.kind;
   call.startedAt = Math.min(call.startedAt, entry.t === "attempt" ? entry.s : entry.at);
   call.digest = entry.h;
   if (entry.t === "waiting") call.inputs = waitInputs(entry);
@@ -141,7 +136,6 @@ function open(call: Collected, entry: AttemptEntry | OpeningEntry): void {
 function settle(call: Collected, entry: OutcomeEntry, place: Place): void {
   if (call.ended !== undefined) return; // the first outcome of a call stands
   call.ended = place;
-  call.kind = entry.kind;
   if (entry.s !== undefined) call.startedAt = Math.min(call.startedAt, entry.s);
   if (entry.in !== undefined) call.inputs = inputsOf(entry, entry.in);
   else if (entry.kind === "llm" && entry.prompt !== undefined)

@@ -1,25 +1,23 @@
 import { standingArtifacts } from "../engine/artifacts.ts";
-import type { EngineContext } from "../engine/context.ts";
 import type { HeadFacts } from "../journal/head.ts";
-import type { ValueRef } from "../journal/values.ts";
+import type { ValueRef, ValueStore } from "../journal/values.ts";
 import type { CallView } from "./execution.ts";
 import type { CallNode, ExecutionGraph, GraphEdge, GraphNode, OutsideNode } from "./graph.ts";
-import type { CallLineage, Lineage, Place } from "./lineage-facts.ts";
+import { type CallLineage, type Lineage, type Place, lineageOf } from "./lineage-facts.ts";
 import { type Consumed, type Handed, type Produced, matchValues } from "./lineage-match.ts";
-import { readLineage } from "./lineage-source.ts";
 import { TreeReader } from "./lineage-values.ts";
 import type { ReadExecution } from "./reading.ts";
 import type { ValueTree } from "./value-tree.ts";
 
 /** Draw the graph of an execution; `calls` are its calls as they are shown. */
 export async function graphOf(
-  context: EngineContext,
+  values: ValueStore,
   { head, entries, status }: Pick<ReadExecution, "head" | "entries" | "status">,
   calls: readonly CallView[],
 ): Promise<ExecutionGraph> {
   const { facts } = head;
-  const lineage = inOrder(await readLineage(context, { head, entries }), calls);
-  const reader = new TreeReader(context.values);
+  const lineage = inOrder(lineageOf(entries), calls);
+  const reader = new TreeReader(values);
   const handed = matchValues(
     await producedBy(facts.input, lineage, reader),
     await consumedBy(lineage, reader),

@@ -19,6 +19,8 @@ interface CheckParams {
   readonly flow: FlowDefinition;
   readonly facts: HeadFacts;
   readonly source: ReplaySource;
+  /** Whether to tell the values that differ. */
+  readonly isShowing: boolean;
 }
 
 /**
@@ -26,7 +28,7 @@ interface CheckParams {
  * the body runs, and nothing is written.
  */
 export async function checkExecution(params: CheckParams): Promise<CallDivergence[]> {
-  const { context, flow, facts, source } = params;
+  const { context, flow, facts, source, isShowing } = params;
   const sites = new Map<string, () => SourcePlace | undefined>();
   const { started } = source.state;
   const walked = await walk({
@@ -42,7 +44,13 @@ export async function checkExecution(params: CheckParams): Promise<CallDivergenc
     at: started?.replayOf?.at ?? started?.at ?? facts.createdAt,
     onAsk: ({ id }) => sites.set(id, noteCallSite()),
   });
-  return new Comparison(context, source, walked, (id) => sites.get(id)?.()).divergences();
+  const siteOf = (id: string): SourcePlace | undefined => sites.get(id)?.();
+  return new Comparison({ context, source, walked, siteOf, isShowing }).divergences();
+}
+
+interface ComparisonParams extends Pick<CheckParams, "context" | "source" | "isShowing"> {
+  readonly walked: Walk;
+  readonly siteOf: (id: string) => SourcePlace | undefined;
 }
 
 /** A call on either side, as the alignment sees it. */
@@ -56,19 +64,16 @@ class Comparison {
   readonly #source: ReplaySource;
   readonly #walk: Walk;
   readonly #siteOf: (id: string) => SourcePlace | undefined;
+  readonly #isShowing: boolean;
   /** Recorded calls by the walked ones they are the same as. */
   readonly #pairs: ReadonlyMap<WalkedCall, KnownCall>;
 
-  constructor(
-    context: EngineContext,
-    source: ReplaySource,
-    walked: Walk,
-    siteOf: (id: string) => SourcePlace | undefined,
-  ) {
+  constructor({ context, source, walked, siteOf, isShowing }: ComparisonParams) {
     this.#context = context;
     this.#source = source;
     this.#walk = walked;
     this.#siteOf = siteOf;
+    this.#isShowing = isShowing;
     this.#pairs = pairUp(source.calls, walked.calls);
   }
 
@@ -115,14 +120,21 @@ class Comparison {
   }
 
   async #changed(call: WalkedCall, known: KnownCall): Promise<CallDivergence> {
-    const { values } = this.#context;
     const recorded = { id: known.id, spec: call.spec };
-    const path = await changedInput(recorded, this.#source.state, values);
-    const where = path === undefined ? "" : ` at ${path}`;
+    const found = await changedInput(recorded, this.#source.state, this.#context.values);
+    if (found === undefined)
+      return this.#divergence("input", call, { message: "has another input" });
+    const difference = this.#difference(found);
     return this.#divergence("input", call, {
-      message: `has another input${where}`,
-      ...(path === undefined ? {} : { path: path.replace(/ \(.*$/s, "") }),
+      message: `has another input at ${difference.path}`,
+      ...difference,
     });
+  }
+
+  /** Path and values of what the engine tells as `path (recorded …, now …)`. */
+  #difference(found: string): Difference {
+    const [, path = found, values] = /^(.*?) \((recorded .*)\)$/s.exec(found) ?? [];
+    return { path, ...(values === undefined || !this.#isShowing ? {} : { values }) };
   }
 
   /** Recorded calls the flow did not ask for. */
@@ -179,24 +191,22 @@ class Comparison {
 
   #result(value: unknown, recorded: unknown): CallDivergence[] {
     if (hashOf(value) === digest(recorded)) return [];
-    const path = firstDifference(recorded, value, "") ?? "";
-    return [
-      {
-        ...result(`the flow returns something else${path === "" ? "" : `: result${path}`}`),
-        path: `result${path.replace(/ \(.*$/s, "")}`,
-      },
-    ];
+    const found = firstDifference(recorded, value, "result") ?? "result";
+    const difference = this.#difference(found);
+    return [{ ...result(`the flow returns something else at ${difference.path}`), ...difference }];
   }
 
   #divergence(
     kind: CallDivergence["kind"],
     { id }: WalkedCall,
-    fields: Pick<CallDivergence, "message"> & { readonly path?: string },
+    fields: Pick<CallDivergence, "message"> & Partial<Difference>,
   ): CallDivergence {
     const place = this.#siteOf(id);
     return { kind, call: id, ...fields, ...(place === undefined ? {} : { place }) };
   }
 }
+
+type Difference = { readonly path: string; readonly values?: string };
 
 function result(message: string): CallDivergence {
   return { kind: "result", message };

@@ -9,7 +9,7 @@ import { flow } from "../primitives/flow.ts";
 import { llm } from "../primitives/llm.ts";
 import { sleep } from "../primitives/sleep.ts";
 import { wait } from "../primitives/wait.ts";
-import type { CallDivergence, ReplayCheck } from "./replay-check.ts";
+import type { ReplayCheck } from "./replay-check.ts";
 
 const thisFile = fileURLToPath(import.meta.url);
 const source = readFileSync(thisFile, "utf8").split("\n");
@@ -46,12 +46,17 @@ function calls() {
 }
 
 const check = (options = {}): Promise<ReplayCheck> =>
-  stack.client.executions.replayCheck({ flow: "writing", against: "local", ...options });
+  stack.client.executions.replayCheck({
+    flow: "writing",
+    against: "local",
+    values: true,
+    ...options,
+  });
 
 /** `kind call message`, without the place. */
 function texts({ executions: [first] }: ReplayCheck): string[] {
-  return (first?.divergences ?? []).map(({ kind, call, message }: CallDivergence) =>
-    [kind, call, message].filter((part) => part !== undefined).join(" "),
+  return (first?.divergences ?? []).map(({ kind, call, message, values }) =>
+    [kind, call, message, values && `(${values})`].filter((part) => part !== undefined).join(" "),
   );
 }
 
@@ -71,15 +76,15 @@ test("unchanged code is green: calls of every kind, failures, branches, time and
     const started = now();
     const { notes } = await find(topic);
     const failure: unknown = await flaky(notes).catch((error: unknown) => error);
-    const texts = await Promise.all([
+    const drafts = await Promise.all([
       draft(notes),
       llm(notes, { model: "offline/extract" }),
       child.call(notes),
     ]);
     await sleep("1 day");
-    await approve({ metadata: { texts } });
+    await approve({ metadata: { drafts } });
     const first = await Promise.race([publish("a"), sleep("2 days")]);
-    return [texts, first, (failure as Error).message, now() - started, random()];
+    return [drafts, first, (failure as Error).message, now() - started, random()];
   });
   expect(await check()).toMatchObject({
     flow: "writing",
@@ -108,6 +113,18 @@ test("nothing executes and nothing is written", async () => {
   Object.assign(blobs, { put: refuse });
   expect((await check()).summary.diverged).toBe(1);
   expect(ran).toEqual(["kitaru"]);
+});
+
+test("nor does a flow body start executions of its own", async () => {
+  const { research: find } = calls();
+  const aside = flow("aside", async (topic: string) => topic);
+  const build = await recorded(async (topic) => find(topic));
+  build.body = async (topic) => {
+    aside.run(topic, { id: "aside" });
+    return find(topic);
+  };
+  expect((await check()).ok).toBe(true);
+  await expect(stack.client.executions.get("aside")).rejects.toMatchObject({ code: "not_found" });
 });
 
 test("a renamed call is new, and what was recorded there is named", async () => {
@@ -226,6 +243,7 @@ test("a changed input is told with its path, and the rest is checked all the sam
     'input write:0 has another input at argument 1.style.tone (recorded "plain", now "warm")',
     'input publish:0 has another input at argument 1 (recorded "notes about kitaru", now "notes about kitaru!")',
   ]);
+  expect(JSON.stringify(await check({ values: false }))).not.toMatch(/plain|warm|notes about/);
   expect(found.executions[0]?.divergences).toMatchObject([
     { path: "argument 1.style.tone", place: { file: thisFile, line: lineOf('tone: "warm"') } },
     { path: "argument 1" },
@@ -292,7 +310,7 @@ test("another result or failure, with the same calls, is told as such", async ()
   build.body = async (topic) => ({ found: await find(topic), parts: [1, 3] });
   const found = await check();
   expect(texts(found)).toEqual([
-    "result the flow returns something else: result.parts[1] (recorded 2, now 3)",
+    "result the flow returns something else at result.parts[1] (recorded 2, now 3)",
   ]);
   expect(found.executions[0]?.divergences[0]?.path).toBe("result.parts[1]");
   build.body = async (topic) => {
@@ -307,7 +325,7 @@ test("another result or failure, with the same calls, is told as such", async ()
     return () => 1;
   };
   expect(texts(await check())).toEqual([
-    expect.stringMatching(/^result the flow returns something else: result/),
+    expect.stringMatching(/^result the flow returns something else at result/),
   ]);
   build.body = async (topic) => {
     await find(topic);

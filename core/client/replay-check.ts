@@ -12,6 +12,8 @@ export interface ReplayCheckOptions {
   readonly last?: number;
   /** A deployed version, or `local` for the flow as this program defines it. */
   readonly against: number | "local";
+  /** Tell the values that differ, shortened. @default false */
+  readonly values?: boolean;
 }
 
 /** What the code does with what executions have recorded. */
@@ -58,6 +60,8 @@ export interface CallDivergence {
   readonly message: string;
   /** What differs in the input or the result: `argument 1.topic`. */
   readonly path?: string;
+  /** The values there, shortened; present where they were asked for. */
+  readonly values?: string;
   /** Where the code asks for the call; of one that is gone, where it asks for the next. */
   readonly place?: SourcePlace;
 }

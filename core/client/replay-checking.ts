@@ -36,7 +36,7 @@ export async function replayCheck(
   for await (const { facts } of headsOf(runtime.context, flow, { atOnce: headsAtOnce })) {
     if (checked === last) break;
     if (version !== undefined && facts.version !== version) continue;
-    const execution = await check(runtime.context, code, facts);
+    const execution = await check(runtime.context, code, facts, options.values === true);
     executions.push(execution);
     if (execution.result !== "skipped") checked++;
   }
@@ -105,6 +105,7 @@ async function check(
   context: EngineContext,
   code: Code,
   facts: HeadFacts,
+  isShowing: boolean,
 ): Promise<CheckedExecution> {
   const { id, version } = facts;
   const loaded = await load(context, id);
@@ -114,7 +115,7 @@ async function check(
   const reason = whyNot(facts, status, state);
   if (reason !== undefined) return { ...shown, result: "skipped", reason, divergences: [] };
   const source = await loadSource(context, { id, position: state.position });
-  const divergences = await checkExecution({ ...code, facts, source });
+  const divergences = await checkExecution({ ...code, facts, source, isShowing });
   return { ...shown, result: divergences.length === 0 ? "match" : "diverged", divergences };
 }
 

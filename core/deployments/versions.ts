@@ -66,17 +66,26 @@ export interface RemovedTag {
   readonly previous: number;
 }
 
-/** Move a tag to a version, from whichever has it, in one write. */
+/**
+ * Move a tag to a version, in one write: from whichever has it, or from `expected` alone. Throws a state error
+ * (`conflict`) when another one has it then.
+ */
 export async function tagVersion(
   { context }: Runtime,
   flow: string,
   tag: string,
   version: number,
+  expected?: { readonly previous: number | undefined },
 ): Promise<MovedTag> {
   checkTag(tag);
   let previous: number | undefined;
   await changeFlow(context, flow, (document) => {
     previous = document.tags[tag];
+    if (expected !== undefined && previous !== expected.previous)
+      throw new KitaruStateError(
+        `The tag "${tag}" of flow "${flow}" was moved to version ${String(previous)} meanwhile. Look whether that is right, and try again.`,
+        { code: "conflict" },
+      );
     return moveTag(flow, document, tag, version);
   });
   return { flow, tag, version, ...(previous === undefined ? {} : { previous }) };

@@ -1,11 +1,16 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 
-/** Set in the code of modules that are loaded only for what they define, however late it comes to run. */
+/** Set in code that runs only for what it defines or asks for, however late it comes to run. */
 const loading = new AsyncLocalStorage<true>();
 
-/** Whether the caller belongs to a module that is loaded only for its definitions: `run()` then starts nothing. */
+/** Whether the caller runs only for what it defines or asks for: `run()` then starts nothing. */
 export function isLoadingModules(): boolean {
   return loading.getStore() === true;
+}
+
+/** Run code that must start no execution: `run()` in it, or in what it sets going, stays pending. */
+export function startingNothing<T>(code: () => T): T {
+  return loading.run(true, code);
 }
 
 /**

@@ -4,6 +4,7 @@ import { reviveError } from "../../journal/stored-error.ts";
 import type { ValueStore } from "../../journal/values.ts";
 import { inputsOf, nameOf } from "../call.ts";
 import type { FlowDefinition } from "../definitions.ts";
+import { startingNothing } from "../loading.ts";
 import { seededRandom } from "../prng.ts";
 import { type CallSpec, type FlowScope, runInScope } from "../scope.ts";
 import type { GivenInputs } from "./given.ts";
@@ -103,7 +104,7 @@ class BodyWalk implements FlowScope {
   async run(): Promise<Walk> {
     const { flow, input } = this.#params;
     const body = async (): Promise<unknown> => flow.fn(input);
-    void runInScope(this, body).then(
+    void startingNothing(() => runInScope(this, body)).then(
       (value) => (this.#end ??= { kind: "returned", value }),
       (error: unknown) => (this.#end ??= { kind: "threw", error }),
     );
