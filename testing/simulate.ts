@@ -1,6 +1,7 @@
 import { advance, parkExecution } from "../core/engine/advance.ts";
 import { type EngineContext, engineContext } from "../core/engine/context.ts";
 import { registry } from "../core/engine/definitions.ts";
+import { Resting } from "../core/engine/resting.ts";
 import { type Signal, signal } from "../core/engine/signal.ts";
 import { startExecution } from "../core/engine/start.ts";
 import { sweep } from "../core/engine/sweep.ts";
@@ -126,7 +127,11 @@ class World {
   readonly #left: Record<Fault, number>;
   readonly #shared: MemoryBackend;
   readonly #orchestrator: MemoryOrchestrator;
-  readonly #fresh: EngineContext["fresh"] = new Map();
+  /** What one program remembers between its advances. */
+  readonly #memory: Pick<EngineContext, "fresh" | "resting"> = {
+    fresh: new Map(),
+    resting: new Resting(),
+  };
   readonly #frozen = new Map<Process, number>();
   readonly #ledger: Ledger;
   readonly #startedAt: number = this.clock.now();
@@ -347,7 +352,7 @@ class World {
     context.observers.add({
       started: (event) => this.#ledger.started(process, event),
     });
-    return style === "process" ? { ...context, fresh: this.#fresh } : context;
+    return style === "process" ? { ...context, ...this.#memory } : context;
   }
 
   #orchestratorFor(process: Process, kind: ActorKind): Orchestrator {

@@ -11,33 +11,31 @@ interface Write {
 
 /**
  * Lets the writes of one turn of the event loop share a transaction, and so one sync to disk.
- * While writes come one in a turn, each is committed at once: there is nothing to wait for.
+ *
+ * While all writes of a turn concern one scope, each waits for the one before it: there is nothing to share with, and
+ * what is issued is committed as soon as the code that issued it has returned.
  */
 export class GroupCommit {
   readonly #database: DatabaseSync;
   readonly #explain: (error: unknown) => unknown;
   #queue: Write[] = [];
-  /** Writes issued in this turn. */
-  #issued = 0;
-  /** Whether the last turn that wrote did so once. */
-  #isCalm = true;
-  readonly #endTurn = (): void => {
-    this.#isCalm = this.#issued === 1;
-    this.#issued = 0;
-    this.flush();
-  };
+  /** The scope of the first write of this turn. */
+  #scope: string | undefined;
+  /** Whether this turn's writes concern more scopes than one. */
+  #isCrowded = false;
+  /** Whether those of the last turn that wrote did. */
+  #wasCrowded = false;
+  /** A promise, whose reactions cost less than queueMicrotask(). */
+  readonly #soon: Promise<void> = Promise.resolve();
+  readonly #flush = (): void => this.flush();
 
   constructor(database: DatabaseSync, explain: (error: unknown) => unknown) {
     this.#database = database;
     this.#explain = explain;
   }
 
-  /** Apply `write`, which concerns `scope`, with this turn's others. Resolves once it is committed. */
+  /** Apply `write`, which concerns `scope`, with others. Resolves once it is committed. */
   run<T>(scope: string, write: () => T): Promise<T> {
-    if (this.#issued++ === 0) {
-      setImmediate(this.#endTurn);
-      if (this.#isCalm) return this.#atOnce(write);
-    }
     return new Promise((resolve, reject) => {
       let result: T;
       this.#queue.push({
@@ -48,15 +46,8 @@ export class GroupCommit {
         settle: () => resolve(result),
         reject: (error) => reject(this.#explain(error)),
       });
+      this.#schedule(scope);
     });
-  }
-
-  #atOnce<T>(write: () => T): Promise<T> {
-    try {
-      return Promise.resolve(write());
-    } catch (error) {
-      return Promise.reject(this.#explain(error));
-    }
   }
 
   /** Apply what is queued now, if any of it concerns `scope`: a read issued next then sees it. */
@@ -71,6 +62,22 @@ export class GroupCommit {
     this.#queue = [];
     if (writes.length === 1 || !this.#together(writes)) writes.forEach(alone);
   }
+
+  #schedule(scope: string): void {
+    if (this.#scope === undefined) {
+      this.#scope = scope;
+      setImmediate(this.#endTurn);
+    } else if (scope !== this.#scope) this.#isCrowded = true;
+    const isFirst = this.#queue.length === 1;
+    if (isFirst && !this.#isCrowded && !this.#wasCrowded) void this.#soon.then(this.#flush);
+  }
+
+  readonly #endTurn = (): void => {
+    this.#wasCrowded = this.#isCrowded;
+    this.#isCrowded = false;
+    this.#scope = undefined;
+    this.flush();
+  };
 
   /** False: nothing is applied, and each write has to be tried by itself, so that one cannot fail the others. */
   #together(writes: readonly Write[]): boolean {

@@ -80,15 +80,19 @@ const schema = `
 `;
 
 const isKey = "partition = ? AND sort = ?";
-const hasIndexes = indexColumns.map((column) => `${column} IS ?`).join(" AND ");
-const setIndexes = indexColumns.map((column) => `${column} = ?`).join(", ");
+/** Parameters of a write, the same for all: version, body, partition, sort, expected version, index keys. */
+const isExpected = "partition = ?3 AND sort = ?4 AND version = ?5";
 const sql = {
   get: `SELECT version, body FROM records WHERE ${isKey}`,
   insert: `INSERT INTO records (version, body, partition, sort, ${indexColumns.join(", ")})
-           VALUES (?, ?, ?, ?, ${indexColumns.map(() => "?").join(", ")}) ON CONFLICT DO NOTHING`,
-  /** Leaves the indexes alone: SQLite rewrites their pages for a column that is set, changed or not. */
-  replaceBody: `UPDATE records SET version = ?, body = ? WHERE ${isKey} AND version = ? AND ${hasIndexes}`,
-  replaceAll: `UPDATE records SET version = ?, body = ?, ${setIndexes} WHERE ${isKey} AND version = ?`,
+           VALUES (?1, ?2, ?3, ?4, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING`,
+  // SQLite rewrites an index for a column that is set, changed or not: those that stay are compared instead.
+  replaceBody: `UPDATE records SET version = ?1, body = ?2 WHERE ${isExpected}
+                AND flow_partition IS ?6 AND flow_sort IS ?7 AND due_partition IS ?8 AND due_sort IS ?9`,
+  replaceDue: `UPDATE records SET version = ?1, body = ?2, due_partition = ?8, due_sort = ?9 WHERE ${isExpected}
+               AND flow_partition IS ?6 AND flow_sort IS ?7`,
+  replaceAll: `UPDATE records SET version = ?1, body = ?2, flow_partition = ?6, flow_sort = ?7,
+               due_partition = ?8, due_sort = ?9 WHERE ${isExpected}`,
   delete: `DELETE FROM records WHERE ${isKey} AND version = ?`,
 } as const;
 
@@ -164,14 +168,13 @@ class SqliteRecords implements LocalRecords {
   }
 
   #replace(record: RecordDraft, expect: Expectation, version: Version): boolean {
-    const body = toStored(record.body);
-    const key = [record.partition, record.sort];
-    const indexes = indexValues(record.indexes);
-    if (expect === "absent") return this.#changes(sql.insert, [version, body, ...key, ...indexes]);
-    return (
-      this.#changes(sql.replaceBody, [version, body, ...key, expect, ...indexes]) ||
-      this.#changes(sql.replaceAll, [version, body, ...indexes, ...key, expect])
-    );
+    const { partition, sort, indexes } = record;
+    const isNew = expect === "absent";
+    const key = [partition, sort, isNew ? null : expect];
+    const values = [version, toStored(record.body), ...key, ...indexValues(indexes)];
+    if (isNew) return this.#changes(sql.insert, values);
+    const likely = indexes === undefined ? sql.replaceBody : sql.replaceDue;
+    return this.#changes(likely, values) || this.#changes(sql.replaceAll, values);
   }
 
   #changes(text: string, values: readonly SQLInputValue[]): boolean {
@@ -262,7 +265,7 @@ function pageQuery(
     values.push(...parseCursor(cursor, columns.length));
   }
   const order = columns.map((column) => `${column} ${reverse ? "DESC" : "ASC"}`).join(", ");
-  const text = `SELECT id, partition, sort, version, body, ${sort} FROM records
+  const text = `SELECT partition, sort, version, body, ${columns.join(", ")} FROM records
     WHERE ${conditions.join(" AND ")} ORDER BY ${order} LIMIT ?`;
   return { text, values };
 }
@@ -292,10 +295,8 @@ const noIndexes: readonly null[] = indexColumns.map(() => null);
 
 function indexValues(indexes: IndexKeys | undefined): readonly (string | null)[] {
   if (indexes === undefined) return noIndexes;
-  return indexNames.flatMap((name) => {
-    const key = indexes[name];
-    return key === undefined ? [null, null] : [key.partition, key.sort];
-  });
+  const { flow, due } = indexes;
+  return [flow?.partition ?? null, flow?.sort ?? null, due?.partition ?? null, due?.sort ?? null];
 }
 
 /** Node 22 cuts text off at U+0000 when it reads a column; bytes come back whole. */

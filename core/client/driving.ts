@@ -68,11 +68,11 @@ export async function untilRest(
   onRest?: () => void,
 ): Promise<ExecutionStatus> {
   let isTold = false;
-  let ended = watch(runtime, id, shortestLookMs);
+  let ended = runtime.ended(id, shortestLookMs);
   for (let lookMs = shortestLookMs; ; lookMs = Math.min(longestLookMs, lookMs * 2)) {
     const head = await ended;
     if (head !== undefined) return readStatus(runtime.context, id);
-    ended = watch(runtime, id, lookMs); // before looking, so that no failure goes unheard
+    ended = runtime.ended(id, lookMs); // before looking, so that no failure goes unheard
     const rest = await restOf(runtime.context, id);
     if (rest === "wait") return "waiting";
     if (rest === "time" && !isTold) {
@@ -80,12 +80,6 @@ export async function untilRest(
       onRest?.();
     }
   }
-}
-
-function watch(runtime: Runtime, id: string, timeoutMs: number): Promise<Head | undefined> {
-  const ended = runtime.ended(id, timeoutMs);
-  ended.catch(() => undefined); // whoever awaits it hears of it
-  return ended;
 }
 
 /** What an execution that no advance is working on rests on. */

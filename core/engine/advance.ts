@@ -8,7 +8,13 @@ import {
   formatVersion,
 } from "../journal/entry.ts";
 import { type Head, type HeadView, listNames, readHead, updateHead } from "../journal/head.ts";
-import { type Inbox, type InboxItem, inboxDraft, readInbox } from "../journal/inbox.ts";
+import {
+  type Inbox,
+  type InboxItem,
+  inboxDraft,
+  readInbox,
+  storedInbox,
+} from "../journal/inbox.ts";
 import type { LoadedExecution } from "../journal/journal.ts";
 import { storeError } from "../journal/stored-error.ts";
 import type {
@@ -63,7 +69,7 @@ async function takeOver(
   params: AdvanceParams,
 ): Promise<Claim | { readonly directive: Directive }> {
   for (;;) {
-    const session = await openSession(context, params.executionId);
+    const session = await openSession(context, params);
     const now = context.clock.now();
     const inbox = readInbox(session.inbox);
     const adopted = await adopt(session.context, inbox, session.state, now);
@@ -108,9 +114,13 @@ async function reopened(session: Session, inbox: Inbox): Promise<boolean> {
   return true;
 }
 
-async function openSession(context: EngineContext, executionId: string): Promise<Session> {
+async function openSession(
+  context: EngineContext,
+  { executionId, owner }: AdvanceParams,
+): Promise<Session> {
   const fresh = takeFresh(context, executionId);
-  const execution = fresh ?? (await load(context, executionId));
+  const known = fresh ?? context.resting.take(executionId, owner);
+  const execution = known ?? (await load(context, executionId));
   if (execution.head === undefined)
     throw new KitaruStateError(`There is no execution "${executionId}" on this stack.`, {
       code: "not_found",
@@ -275,8 +285,10 @@ async function conclude(
 }
 
 async function park(session: Session, label: string, due: number | undefined): Promise<Directive> {
-  const { clock, backend } = session.context;
+  const { clock, backend, resting } = session.context;
   await putHead(session, soon(session)); // findable before parked
+  const { execution, executionId, head, inbox } = session;
+  resting.keep(executionId, { ...execution, head, inbox });
   const now = clock.now();
   const wakeAt = Math.min(
     now + backend.capabilities.heartbeatMs,
@@ -308,8 +320,7 @@ async function settleEnd(session: Session): Promise<Directive> {
   const ended = session.state.ended;
   const isNews = ended !== undefined && !isParentsCancel(session.state, ended);
   if (parent !== undefined && isNews) await tellParent(context, parent, ended);
-  await putHead(session, undefined);
-  await clearInboxDue(session);
+  await Promise.all([putHead(session, undefined), clearInboxDue(session)]);
   observe(context, (o) => o.ended?.({ executionId, head: readHead(session.head) }));
   return { kind: "end", ...(ended === undefined ? {} : { ended: endOf(ended) }) };
 }
@@ -410,7 +421,12 @@ export async function parkExecution(context: EngineContext, params: ParkParams):
   };
   const draft = inboxDraft(params.executionId, inbox, capabilities.dueShards);
   const result = await records.put(draft, params.seen);
-  if (result.ok) return true;
+  if (result.ok) {
+    const record = storedInbox(draft, inbox, result.version);
+    context.resting.parked(params.executionId, params.seen, record);
+    return true;
+  }
+  context.resting.drop(params.executionId);
   const found = await records.get(draft);
   return found?.body === draft.body;
 }

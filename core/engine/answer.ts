@@ -1,5 +1,6 @@
 import { digest } from "../hash.ts";
 import type { AnswerItem } from "../journal/inbox.ts";
+import { undefinedRef } from "../journal/values.ts";
 import { type MaybePromise, type Validation, validate } from "../schema.ts";
 import type { EngineContext } from "./context.ts";
 import type { WaitDefinition } from "./definitions.ts";
@@ -37,6 +38,8 @@ export async function answerFields(
   value: unknown,
   given: unknown = value,
 ): Promise<AnswerFields> {
+  if (value === undefined && given === undefined)
+    return { value: undefinedRef, vh: undefinedDigest };
   const vh = digest(value);
   const gh = given === value ? vh : digest(given);
   return {

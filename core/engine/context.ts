@@ -6,6 +6,7 @@ import type { Backend } from "../ports/backend.ts";
 import type { StoredRecord } from "../ports/records.ts";
 import { type Clock, systemClock } from "../ports/clock.ts";
 import type { Registry } from "./definitions.ts";
+import { Resting } from "./resting.ts";
 
 /** Sees what an advance in this process does; whatever it throws is dropped. */
 export interface Observer {
@@ -50,6 +51,8 @@ export interface EngineContext {
    * written. Should somebody have, the first append conflicts and everything is read.
    */
   readonly fresh: Map<string, StoredRecord>;
+  /** Executions that rest and that this process knows. */
+  readonly resting: Resting;
   /** Uniform in [0, 1); for jitter and nonces, never for anything the flow sees. */
   readonly random: () => number;
 }
@@ -76,6 +79,7 @@ export function engineContext(params: ContextParams): EngineContext {
     models: params.models ?? { aliases: {} },
     observers: new Set(),
     fresh: new Map(),
+    resting: new Resting(),
     random: params.random ?? Math.random,
   };
 }

@@ -123,7 +123,7 @@ export class FlowRun implements FlowScope {
   #isClaimed: boolean;
   #acks: (() => void)[] = [];
   #now: number;
-  readonly #random: () => number;
+  #random: (() => number) | undefined;
   #logs = 0;
   #recordedLogs: number;
   #finish: Finish | undefined;
@@ -149,7 +149,6 @@ export class FlowRun implements FlowScope {
     const { started } = params;
     this.#unasked = new Set(state.known.keys());
     this.#now = started.replayOf?.at ?? started.at;
-    this.#random = seededRandom(started.seed);
     this.#recordedLogs = recordedLogs;
     this.#pending = [...params.pending];
     this.#delivered = params.pending.length;
@@ -226,6 +225,7 @@ export class FlowRun implements FlowScope {
   }
 
   random(): number {
+    this.#random ??= seededRandom(this.params.started.seed);
     return this.#random();
   }
 

@@ -26,6 +26,13 @@ interface RuntimeParams {
 /** How an execution ended in, or was given up by, this process. */
 type Settled = { readonly head: Head } | { readonly error: unknown };
 
+/** What has been heard of an execution somebody waits for. */
+interface EndWatch {
+  settled: Settled | undefined;
+  isStopped: boolean;
+  wake: (() => void) | undefined;
+}
+
 const shortestPollMs = 20;
 const longestPollMs = 1000;
 
@@ -51,45 +58,59 @@ export class Runtime {
 
   /**
    * Resolve to the head of an execution once it has ended, wherever it runs.
-   * Rejects when this process drove it and had to give up. Undefined after `timeoutMs` of real time,
-   * and when `signal` aborts.
+   * Rejects when this process drove it and had to give up. Undefined after `timeoutMs` of real time.
+   * A rejection need not be handled.
    */
-  async ended(
+  ended(executionId: string, timeoutMs?: number): Promise<Head | undefined> {
+    return this.watchEnd(executionId, timeoutMs).head;
+  }
+
+  /** Like {@link ended}, from now on; `stop` makes it resolve to undefined. */
+  watchEnd(
     executionId: string,
     timeoutMs?: number,
-    signal?: AbortSignal,
+  ): { readonly head: Promise<Head | undefined>; readonly stop: () => void } {
+    const watch: EndWatch = { settled: undefined, isStopped: false, wake: undefined };
+    const head = this.#untilEnd(executionId, timeoutMs, watch);
+    head.catch(() => undefined);
+    const stop = (): void => {
+      watch.isStopped = true;
+      watch.wake?.();
+    };
+    return { head, stop };
+  }
+
+  async #untilEnd(
+    executionId: string,
+    timeoutMs: number | undefined,
+    watch: EndWatch,
   ): Promise<Head | undefined> {
     const clock = systemClock; // whoever awaits does so in real time, also where the executions' time is virtual
     const deadline = timeoutMs === undefined ? Infinity : clock.now() + timeoutMs;
-    let settled: Settled | undefined;
-    let wake: (() => void) | undefined;
-    const stop = this.#watch(executionId, (found) => {
-      settled = found;
-      wake?.();
+    const forget = this.#watch(executionId, (found) => {
+      watch.settled = found;
+      watch.wake?.();
     });
-    const abort = (): void => wake?.();
-    signal?.addEventListener("abort", abort);
     try {
       for (let pollMs = shortestPollMs; ; pollMs = Math.min(longestPollMs, pollMs * 2)) {
-        if (settled !== undefined) return headOf(settled);
-        if (clock.now() >= deadline || signal?.aborted === true) return undefined;
+        if (watch.settled !== undefined) return headOf(watch.settled);
+        if (clock.now() >= deadline || watch.isStopped) return undefined;
         await new Promise<void>((resolve) => {
           const cancel = clock.schedule(Math.min(pollMs, deadline - clock.now()), resolve);
-          wake = () => {
+          watch.wake = () => {
             cancel();
             resolve();
           };
         });
-        wake = undefined;
-        if (settled !== undefined) return headOf(settled);
+        watch.wake = undefined;
+        if (watch.settled !== undefined) return headOf(watch.settled);
         const record = await this.backend.records.get(headKey(executionId));
         const head = record && readHead(record);
         if (head !== undefined && isEnd(head.view.status) && !(await this.#isRetried(head)))
           return head;
       }
     } finally {
-      stop();
-      signal?.removeEventListener("abort", abort);
+      forget();
     }
   }
 

@@ -5,6 +5,7 @@ import {
   inboxDraft,
   inboxKey,
   readInbox,
+  storedInbox,
   versionOf,
 } from "../journal/inbox.ts";
 import { type LoadedExecution, freshExecution, loadExecution } from "../journal/journal.ts";
@@ -28,9 +29,8 @@ export function takeFresh(
   const head = context.fresh.get(executionId);
   if (head === undefined) return undefined;
   context.fresh.delete(executionId);
-  const { records, capabilities } = context.backend;
-  const { segmentBytes, recordBytes } = capabilities;
-  return freshExecution({ records, executionId, segmentBytes, recordBytes }, head);
+  const { segmentBytes, recordBytes } = context.backend.capabilities;
+  return freshExecution({ executionId, segmentBytes, recordBytes }, head);
 }
 
 /** One advance's hold on an execution: its journal, its inbox as last read, and the epoch it writes under. */
@@ -70,11 +70,13 @@ export class Session {
   /** Append under this epoch; false when another advance has taken over. */
   append(entries: readonly Entry[]): Promise<boolean> {
     const nonce = this.#appends++ === 0 ? this.#firstNonce : `${this.epoch}.${this.#appends}`;
-    return this.execution.journal.append(entries, nonce).then((result) => {
-      if (result === "superseded") return false;
-      observe(this.context, (o) => o.appended?.({ executionId: this.executionId, entries }));
-      return true;
-    });
+    return this.execution.journal
+      .append(this.context.backend.records, entries, nonce)
+      .then((result) => {
+        if (result === "superseded") return false;
+        observe(this.context, (o) => o.appended?.({ executionId: this.executionId, entries }));
+        return true;
+      });
   }
 
   /** Read the inbox anew; undefined when nothing has changed since. */
@@ -97,7 +99,7 @@ export class Session {
     const draft = inboxDraft(this.executionId, next, capabilities.dueShards);
     const result = await records.put(draft, versionOf(this.inbox));
     if (!result.ok) return false;
-    this.inbox = { ...draft, version: result.version };
+    this.inbox = storedInbox(draft, next, result.version);
     return true;
   }
 }

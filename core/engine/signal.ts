@@ -6,9 +6,12 @@ import {
   type Inbox,
   type InboxItem,
   inboxDraft,
+  inboxKey,
   readInbox,
+  storedInbox,
   versionOf,
 } from "../journal/inbox.ts";
+import type { LoadedExecution } from "../journal/journal.ts";
 import type { JournalState } from "../journal/state.ts";
 import type { OpeningEntry, WaitingEntry } from "../journal/entry.ts";
 import { validateJson } from "../schema.ts";
@@ -56,34 +59,57 @@ export async function signal(
   what: Signal,
 ): Promise<SignalResult> {
   const nonce = makeNonce(context);
-  const { records, capabilities } = context.backend;
-  for (;;) {
-    // the inbox first: what it held then is in the journal that is read after, or still in the inbox
-    const before = await records.get({ partition: `exec/${id}`, sort: "inbox" });
-    const { head, journal } = await load(context, id);
-    if (head === undefined)
-      throw new KitaruStateError(
-        `There is no execution "${id}" on this stack. \`kitaru executions list\` shows what there is.`,
-        { code: "not_found" },
-      );
-    const inbox = readInbox(before);
-    const situation: Situation = { id, head: readHead(head), state: journal.state, inbox };
-    const made = await itemFor(context, situation, what, nonce);
-    if ("repeated" in made) {
-      await nudge(context, id, inbox, journal.state);
-      return made;
-    }
-    const next: Inbox = {
-      ...inbox,
-      items: [...inbox.items, made],
-      dueAt: context.clock.now() + signalGraceMs,
-    };
-    const draft = inboxDraft(id, next, capabilities.dueShards);
-    const result = await records.put(draft, versionOf(before));
-    if (!result.ok) continue; // read again; our own write, if its reply was lost, is then found as a repeat
-    await nudge(context, id, next, journal.state);
-    return { ...("call" in made ? { callId: made.call } : {}), repeated: false };
+  const known = context.resting.get(id);
+  if (known !== undefined) {
+    // only a write confirms that what is known still holds; anything else is said after a look at the store
+    const said = await say(context, { id, what, nonce }, known).catch(() => undefined);
+    if (said?.repeated === false) return said;
   }
+  for (;;) {
+    const execution = await read(context, id);
+    const said = await say(context, { id, what, nonce }, execution);
+    if (said === undefined) continue;
+    if (said.repeated) await nudge(context, id, readInbox(execution.inbox), execution.journal.state);
+    return said;
+  }
+}
+
+async function read(context: EngineContext, id: string): Promise<LoadedExecution> {
+  const { records, capabilities } = context.backend;
+  // the inbox first: what it held then is in the journal that is read after, or still in the inbox
+  const inbox = capabilities.snapshotPages === true ? undefined : await records.get(inboxKey(id));
+  const execution = await load(context, id);
+  return capabilities.snapshotPages === true ? execution : { ...execution, inbox };
+}
+
+/** Undefined when the inbox has changed: read again; our own write, if its reply was lost, is then found as a repeat. */
+async function say(
+  context: EngineContext,
+  { id, what, nonce }: { readonly id: string; readonly what: Signal; readonly nonce: string },
+  execution: LoadedExecution,
+): Promise<SignalResult | undefined> {
+  const { records, capabilities } = context.backend;
+  const { head, journal } = execution;
+  if (head === undefined)
+    throw new KitaruStateError(
+      `There is no execution "${id}" on this stack. \`kitaru executions list\` shows what there is.`,
+      { code: "not_found" },
+    );
+  const inbox = readInbox(execution.inbox);
+  const situation: Situation = { id, head: readHead(head), state: journal.state, inbox };
+  const made = await itemFor(context, situation, what, nonce);
+  if ("repeated" in made) return made;
+  const next: Inbox = {
+    ...inbox,
+    items: [...inbox.items, made],
+    dueAt: context.clock.now() + signalGraceMs,
+  };
+  const draft = inboxDraft(id, next, capabilities.dueShards);
+  const result = await records.put(draft, versionOf(execution.inbox));
+  if (!result.ok) return undefined;
+  context.resting.told(id, { ...execution, inbox: storedInbox(draft, next, result.version) });
+  await nudge(context, id, next, journal.state);
+  return { ...("call" in made ? { callId: made.call } : {}), repeated: false };
 }
 
 /** A signal whose wake was lost is found by the sweep after this. */

@@ -1,6 +1,14 @@
 import { KitaruStateError, KitaruUsageError } from "../errors.ts";
 import { digest } from "../hash.ts";
-import { type Head, type HeadFacts, headDraft, headKey, isEnd, readHead } from "../journal/head.ts";
+import {
+  type Head,
+  type HeadFacts,
+  headDraft,
+  headKey,
+  isEnd,
+  readHead,
+  storedHead,
+} from "../journal/head.ts";
 import { validate } from "../schema.ts";
 import type { Pin } from "./code.ts";
 import { type EngineContext, localVersion, makeNonce } from "./context.ts";
@@ -47,7 +55,7 @@ export async function startExecution(context: EngineContext, start: StartExecuti
   const result = await records.put(draft, "absent");
   const isLeft = isLeftToOthers(context, start);
   if (result.ok && !isLeft && orchestrator.canDrive?.(head.facts) === true)
-    context.fresh.set(start.id, { ...draft, version: result.version });
+    context.fresh.set(start.id, storedHead(draft, head, result.version));
   const stored = result.ok ? head : await existing(context, start, head);
   if (isLeft || isEnd(stored.view.status)) return stored;
   if (result.ok || stored.view.status === "queued")

@@ -4,6 +4,7 @@ import type {
   RecordKey,
   RecordStore,
   StoredRecord,
+  Version,
 } from "../ports/records.ts";
 import type { EndStatus, ReplayOf } from "./entry.ts";
 import { dueKey, readDocument, timeKey } from "./inbox.ts";
@@ -93,9 +94,23 @@ export function mayHave(names: Names | undefined, name: string): boolean {
   return names === true || names?.includes(name) === true;
 }
 
+/** Heads of records that have been read or written here, so that each is parsed once. */
+const parsed = new WeakMap<StoredRecord, Head>();
+
 /** Parse a head document. */
 export function readHead(record: StoredRecord): Head {
-  return readDocument<Head>(record, "facts");
+  const known = parsed.get(record);
+  if (known !== undefined) return known;
+  const head = readDocument<Head>(record, "facts");
+  parsed.set(record, head);
+  return head;
+}
+
+/** The record that writing `draft`, which holds `head`, has made. */
+export function storedHead(draft: RecordDraft, head: Head, version: Version): StoredRecord {
+  const record = { ...draft, version };
+  parsed.set(record, head);
+  return record;
 }
 
 /** Draft of the head document. */
@@ -129,7 +144,7 @@ export async function updateHead(
     if (next === undefined) return current;
     const draft = headDraft(next, dueShards);
     const result = await records.put(draft, current.version);
-    if (result.ok) return { ...draft, version: result.version };
+    if (result.ok) return storedHead(draft, next, result.version);
     const found = await records.get(headKey(readHead(current).facts.id));
     if (found === undefined) return current;
     if (found.body === draft.body) return found; // our own write, its reply was lost

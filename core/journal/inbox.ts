@@ -5,6 +5,7 @@ import type {
   RecordDraft,
   RecordKey,
   StoredRecord,
+  Version,
 } from "../ports/records.ts";
 import { executionPartition } from "./journal.ts";
 import type { StoredError } from "./stored-error.ts";
@@ -57,9 +58,24 @@ export interface Inbox {
 
 export const emptyInbox: Inbox = { items: [] };
 
+/** Inboxes of records that have been read or written here, so that each is parsed once. */
+const parsed = new WeakMap<StoredRecord, Inbox>();
+
 /** Parse an inbox document; an absent one is empty. */
 export function readInbox(record: StoredRecord | undefined): Inbox {
-  return record === undefined ? emptyInbox : readDocument<Inbox>(record, "items");
+  if (record === undefined) return emptyInbox;
+  const known = parsed.get(record);
+  if (known !== undefined) return known;
+  const inbox = readDocument<Inbox>(record, "items");
+  parsed.set(record, inbox);
+  return inbox;
+}
+
+/** The record that writing `draft`, which holds `inbox`, has made. */
+export function storedInbox(draft: RecordDraft, inbox: Inbox, version: Version): StoredRecord {
+  const record = { ...draft, version };
+  parsed.set(record, inbox);
+  return record;
 }
 
 /** Version a write of the inbox must expect. */

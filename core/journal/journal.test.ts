@@ -47,9 +47,9 @@ test("what is appended is read back, however it is cut into batches, segments an
       async (batches, pageSize) => {
         const records = memoryRecords({ pageSize });
         const { journal } = await load(records);
-        await journal.append([started], "n");
+        await journal.append(records, [started], "n");
         for (const [n, texts] of batches.entries())
-          expect(await journal.append(texts.map(log), `n${n}`)).toBe("appended");
+          expect(await journal.append(records, texts.map(log), `n${n}`)).toBe("appended");
         const read = await load(records, { segmentBytes: 5 });
         expect(read.journal.state.position).toBe(1 + batches.flat().length);
         expect(read.journal.state.flowLogs).toBe(batches.flat().length);
@@ -57,7 +57,7 @@ test("what is appended is read back, however it is cut into batches, segments an
         for (const body of bodies.slice(0, -1))
           expect(Buffer.byteLength(body)).toBeGreaterThanOrEqual(300);
         for (const body of bodies) expect(Buffer.byteLength(body)).toBeLessThanOrEqual(1000);
-        expect(await read.journal.append([log("more")], "x")).toBe("appended");
+        expect(await read.journal.append(records, [log("more")], "x")).toBe("appended");
       },
     ),
     { numRuns: 50 },
@@ -67,11 +67,11 @@ test("what is appended is read back, however it is cut into batches, segments an
 test("of two that append to the same state one is superseded, at a full segment too", async () => {
   for (const filler of ["", "x".repeat(300)]) {
     const records = memoryRecords();
-    await (await load(records)).journal.append([started, log(filler)], "n");
+    await (await load(records)).journal.append(records, [started, log(filler)], "n");
     const [one, two] = [await load(records), await load(records)];
     const results = await Promise.all([
-      one.journal.append([log("one")], "1"),
-      two.journal.append([log("two")], "2"),
+      one.journal.append(records, [log("one")], "1"),
+      two.journal.append(records, [log("two")], "2"),
     ]);
     expect(results).toEqual(["appended", "superseded"]);
     expect((await load(records)).journal.state.flowLogs).toBe(2);
@@ -81,10 +81,10 @@ test("of two that append to the same state one is superseded, at a full segment 
 
 test("equal entries of two appends are told apart by their nonces", async () => {
   const memory = memoryRecords();
-  await (await load(memory)).journal.append([started], "n");
+  await (await load(memory)).journal.append(memory, [started], "n");
   const [one, two] = [await load(memory), await load(memory)];
-  await one.journal.append([log("same")], "1");
-  expect(await two.journal.append([log("same")], "2")).toBe("superseded");
+  await one.journal.append(memory, [log("same")], "1");
+  expect(await two.journal.append(memory, [log("same")], "2")).toBe("superseded");
 });
 
 test("an append that was applied and whose reply was lost succeeded, and the next one follows on it", async () => {
@@ -99,9 +99,9 @@ test("an append that was applied and whose reply was lost succeeded, and the nex
     },
   };
   const { journal } = await load(records);
-  expect(await journal.append([started], "n")).toBe("appended");
-  expect(await journal.append([log("x".repeat(300))], "n1")).toBe("appended");
-  expect(await journal.append([log("next")], "n2")).toBe("appended");
+  expect(await journal.append(records, [started], "n")).toBe("appended");
+  expect(await journal.append(records, [log("x".repeat(300))], "n1")).toBe("appended");
+  expect(await journal.append(records, [log("next")], "n2")).toBe("appended");
   expect(await segments(memory)).toHaveLength(2);
 });
 
@@ -116,15 +116,15 @@ test("documents are told apart by their keys; an execution of which there is not
   expect([...loaded.tasks.keys()]).toEqual(["t/a:0/1", "t/a:0/llm/0"]);
   const head = loaded.head;
   if (head === undefined) throw new Error("no head");
-  const fresh = freshExecution({ records, executionId: "a", ...limits }, head);
-  expect(await fresh.journal.append([started], "n")).toBe("appended");
+  const fresh = freshExecution({ executionId: "a", ...limits }, head);
+  expect(await fresh.journal.append(records, [started], "n")).toBe("appended");
 });
 
 test("a listing that stays torn is a broken journal, after a limited number of tries", async () => {
   const memory = memoryRecords();
   const { journal } = await load(memory);
-  await journal.append([started, log("x".repeat(300))], "n");
-  await journal.append([log("y")], "n1");
+  await journal.append(memory, [started, log("x".repeat(300))], "n");
+  await journal.append(memory, [log("y")], "n1");
   let listings = 0;
   const records: RecordStore = {
     ...memory,
@@ -144,14 +144,17 @@ test("a listing that stays torn is a broken journal, after a limited number of t
 test("a journal of a newer format is refused; the message says to update", async () => {
   const records = memoryRecords();
   const { journal } = await load(records);
-  await expect(journal.append([{ ...started, format: 2 }], "n")).rejects.toThrow("newer version");
+  await expect(journal.append(records, [{ ...started, format: 2 }], "n")).rejects.toThrow(
+    "newer version",
+  );
   await expect(load(records)).rejects.toThrow("Update the kitaru package");
 });
 
 test("one entry that no record can hold is refused by its size", async () => {
-  const { journal } = await load(memoryRecords());
-  await journal.append([started], "n");
-  await expect(journal.append([log("x".repeat(2000))], "n1")).rejects.toThrow(
+  const records = memoryRecords();
+  const { journal } = await load(records);
+  await journal.append(records, [started], "n");
+  await expect(journal.append(records, [log("x".repeat(2000))], "n1")).rejects.toThrow(
     /takes 20\d\d bytes; this stack's limit is 700 bytes/,
   );
 });

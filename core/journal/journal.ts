@@ -26,7 +26,6 @@ interface Tail {
 }
 
 interface JournalParams {
-  readonly records: RecordStore;
   readonly partition: string;
   /** Segment size for an execution whose journal does not exist yet. */
   readonly segmentBytes: number;
@@ -48,34 +47,47 @@ export class Journal {
   readonly #params: JournalParams;
   #segmentBytes: number;
   #tail: Tail;
+  #characters = 0;
 
   constructor(params: JournalParams, segments: readonly StoredRecord[]) {
     this.#params = params;
     this.#segmentBytes = params.segmentBytes;
-    for (const segment of segments)
-      for (const entry of readLines(segment.body, segment.sort)) this.#fold(entry);
+    for (const { body, sort } of segments) {
+      for (const entry of readLines(body, sort)) this.#fold(entry);
+      this.#characters += body.length;
+    }
     this.#tail = this.#tailAfter(segments);
   }
 
-  /** Append entries in order. `nonce` must be unique to this append. Applied-but-unreported writes are recognised. */
-  async append(entries: readonly Entry[], nonce: string): Promise<AppendResult> {
+  /** How much text it is. */
+  get characters(): number {
+    return this.#characters;
+  }
+
+  /** Append entries in order through `records`, which must be the store they were read from. `nonce` must be unique to this append. Applied-but-unreported writes are recognised. */
+  async append(
+    records: RecordStore,
+    entries: readonly Entry[],
+    nonce: string,
+  ): Promise<AppendResult> {
     const lines = writeLines(entries, nonce);
     for (let from = 0; from < lines.length;) {
       const to = this.#fitting(lines, from);
       const text = to === from + 1 ? (lines[from] ?? "") : lines.slice(from, to).join("");
-      if (!(await this.#write(text))) return "superseded";
+      if (!(await this.#write(records, text))) return "superseded";
       for (; from < to; from++) this.#fold(entries[from] as Entry);
     }
     return "appended";
   }
 
-  async #write(text: string): Promise<boolean> {
-    const { records, partition } = this.#params;
+  async #write(records: RecordStore, text: string): Promise<boolean> {
+    const { partition } = this.#params;
     const { sort, version, bytes } = this.#tail;
     const body = this.#tail.body + text;
     const result = await records.put({ partition, sort, body }, version);
-    const written = result.ok ? result.version : await this.#ownWrite(sort, body);
+    const written = result.ok ? result.version : await this.#ownWrite(records, sort, body);
     if (written === undefined) return false;
+    this.#characters += text.length;
     this.#tail = this.#advanceTail({
       sort,
       body,
@@ -86,8 +98,8 @@ export class Journal {
   }
 
   /** A conflict may be the echo of our own write whose reply was lost: the body then holds our nonce. */
-  async #ownWrite(sort: string, body: string): Promise<string | undefined> {
-    const found = await this.#params.records.get({ partition: this.#params.partition, sort });
+  async #ownWrite(records: RecordStore, sort: string, body: string): Promise<string | undefined> {
+    const found = await records.get({ partition: this.#params.partition, sort });
     return found?.body === body ? found.version : undefined;
   }
 
@@ -175,7 +187,10 @@ export async function loadExecution(params: LoadParams): Promise<LoadedExecution
 }
 
 /** An execution of which there is nothing but its head. */
-export function freshExecution(params: LoadParams, head: StoredRecord): LoadedExecution {
+export function freshExecution(
+  params: Omit<LoadParams, "records">,
+  head: StoredRecord,
+): LoadedExecution {
   const partition = executionPartition(params.executionId);
   return {
     head,

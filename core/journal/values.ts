@@ -63,9 +63,9 @@ export class ValueStore {
     return sizeOf(encoded) <= this.#inlineBytes ? inline(encoded) : this.#spill(encoded);
   }
 
-  /** Read a value; a fresh copy each time a blob is read. Verifies a blob against its hash. */
+  /** Read a value: a fresh copy each time. Verifies a blob against its hash. */
   get(ref: ValueRef): unknown {
-    if ("v" in ref) return ref.v;
+    if ("v" in ref) return copyOf(ref.v);
     if ("r" in ref) return decode({ kind: "rich", text: ref.r });
     if ("x" in ref) return new Uint8Array(Buffer.from(ref.x, "base64"));
     return this.#load(ref);
@@ -90,6 +90,13 @@ export class ValueStore {
       throw unreadable(ref, "its content does not match its hash");
     return decodeOnce(fromBytes(ref.k, bytes));
   }
+}
+
+/** What an entry holds inline came from JSON. */
+function copyOf(value: unknown): unknown {
+  return typeof value === "object" && value !== null
+    ? (JSON.parse(JSON.stringify(value)) as unknown)
+    : value;
 }
 
 /** Whether a value is its own JSON and needs no copy. */

@@ -14,6 +14,12 @@ export interface Capabilities {
   readonly segmentBytes: number;
   /** Largest record body the store takes, in UTF-8 bytes. */
   readonly recordBytes: number;
+  /**
+   * Whether one page of a listing shows its records as of one moment. The inbox comes before the journal in that order, so
+   * what a listing has of it is then never newer than what it has of the journal.
+   * @default false
+   */
+  readonly snapshotPages?: boolean;
   /** Number of partitions the `due` index is spread over. */
   readonly dueShards: number;
   /** Whether only deployed versions run; `run()` then starts the one tagged `default`. @default false */

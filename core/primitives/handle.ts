@@ -148,12 +148,14 @@ class Handle<T> implements FlowHandle<T> {
         ? undefined
         : parseDuration(options.timeout, "the timeout of result()");
     const runtime = await this.#runtime;
-    const refused = new AbortController();
-    this.started.catch(() => refused.abort());
-    const ended = runtime.ended(this.id, timeoutMs, refused.signal);
-    ended.catch(() => undefined);
-    await this.started;
-    const head = await ended;
+    const end = runtime.watchEnd(this.id, timeoutMs);
+    try {
+      await this.started;
+    } catch (error) {
+      end.stop();
+      throw error;
+    }
+    const head = await end.head;
     if (head !== undefined) return outcome(runtime, head);
     throw new KitaruTimeoutError(
       `Execution ${this.id} has not ended within ${timeoutMs ?? 0} ms (status: ${await this.status()}). It goes on; only the waiting stopped.`,

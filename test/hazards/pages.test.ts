@@ -39,7 +39,7 @@ test("pages that mix two states of the journal are listed again", async () => {
   const [slow, quick] = [world.process(), world.process()];
   const id = await slow.start(name);
   await slow.drive(id);
-  await slow.answer(id, question);
+  await quick.answer(id, question);
   // after the slow reader has seen the last segment half full, the quick one fills it and goes on
   let pages = 0;
   let listings = 0;
@@ -71,7 +71,7 @@ test("an inbox that was read before its items were adopted and cleared gives the
   const [slow, quick] = [world.process(), world.process()];
   const id = await slow.start(name);
   await slow.drive(id);
-  await slow.answer(id, one);
+  await quick.answer(id, one);
   let pages = 0;
   world.beforePage = async () => {
     if (++pages !== 3) return; // head and inbox have been read

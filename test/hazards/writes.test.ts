@@ -65,13 +65,9 @@ test("none while waiting but the one that tells the sweep so", async () => {
   expect((await writesOf(world, id)).slice(parked.length)).toEqual(["head"]);
   await process.answer(id, question);
   await process.drive(id);
-  expect((await writesOf(world, id)).slice(parked.length + 1)).toEqual([
-    "inbox",
-    "journal",
-    "journal",
-    "head",
-    "inbox",
-  ]);
+  const later = (await writesOf(world, id)).slice(parked.length + 1);
+  expect(later.slice(0, 3)).toEqual(["inbox", "journal", "journal"]);
+  expect(later.slice(3).toSorted()).toEqual(["head", "inbox"]); // at the same time
 });
 
 test("a call that opens and an outcome that is ready share an append", async () => {

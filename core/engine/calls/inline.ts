@@ -223,11 +223,10 @@ function settleEncoded(
     return unstorable(attempt, error);
   }
   const out = run.session.context.values.putEncoded(encoded);
-  if (!(out instanceof Promise)) return settleValue(attempt, out, extras);
-  return out.then((ref) => {
-    run.keep(call.id, decodeOnce(encoded)); // so that it is not read back
-    return settleValue(attempt, ref, extras);
-  });
+  run.keep(call.id, decodeOnce(encoded)); // so that it is not read back
+  return out instanceof Promise
+    ? out.then((ref) => settleValue(attempt, ref, extras))
+    : settleValue(attempt, out, extras);
 }
 
 /** A value that cannot be stored is the checkpoint's failure; a store that fails is the advance's. */
