@@ -69,7 +69,7 @@ describe("group commit", () => {
   test("a write is committed in its turn while all concern one partition", async () => {
     const file = freshFile();
     const records = await openRecords({ file });
-    const isOver = vi.fn();
+    const isOver = vi.fn<() => void>();
     setImmediate(isOver);
     for (let n = 0; n < 5; n += 1) await put(records, `${n}`);
     expect(isOver).not.toHaveBeenCalled();
@@ -83,7 +83,7 @@ describe("group commit", () => {
     );
     await Promise.all(crowd);
     await turn();
-    const isOver = vi.fn();
+    const isOver = vi.fn<() => void>();
     setImmediate(isOver);
     await put(records, "alone");
     expect(isOver).toHaveBeenCalledTimes(1);

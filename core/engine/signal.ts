@@ -69,7 +69,8 @@ export async function signal(
     const execution = await read(context, id);
     const said = await say(context, { id, what, nonce }, execution);
     if (said === undefined) continue;
-    if (said.repeated) await nudge(context, id, readInbox(execution.inbox), execution.journal.state);
+    if (said.repeated)
+      await nudge(context, id, readInbox(execution.inbox), execution.journal.state);
     return said;
   }
 }
