@@ -10,8 +10,10 @@ export type AnswerFields = Pick<AnswerItem, "value" | "vh" | "gh">;
 
 /** Digest of the answer of a gate and of an expired wait. */
 export function undefinedDigest(): string {
-  return digest(undefined);
+  return (knownUndefined ??= digest(undefined));
 }
+
+let knownUndefined: string | undefined;
 
 /** Check an answer against its wait, and make of it what the schema does. */
 export function checkAnswer(
@@ -39,7 +41,7 @@ export async function answerFields(
   given: unknown = value,
 ): Promise<AnswerFields> {
   if (value === undefined && given === undefined)
-    return { value: undefinedRef, vh: undefinedDigest };
+    return { value: undefinedRef, vh: undefinedDigest() };
   const vh = digest(value);
   const gh = given === value ? vh : digest(given);
   return {
