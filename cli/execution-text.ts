@@ -51,7 +51,7 @@ export function logLine({ style }: Console, line: LogLine): string {
 type Fact = readonly [string, string];
 
 function factsOf(say: Console, execution: Execution): Fact[] {
-  const { createdAt, startedAt, endedAt, error, parent, usage } = execution;
+  const { createdAt, startedAt, endedAt, error, parent, usage, replayOf } = execution;
   const now = say.io.now();
   const end = endedAt === undefined ? [] : [took(startedAt ?? createdAt, endedAt, now)];
   return [
@@ -65,9 +65,25 @@ function factsOf(say: Console, execution: Execution): Fact[] {
     ["created", `${createdAt.toISOString()} (${relative(createdAt, now)})`],
     ...end,
     ...(parent === undefined ? [] : [["parent", `${parent.id} (call ${parent.call})`] as const]),
+    ...(replayOf === undefined ? [] : [["replays", replayText(execution, replayOf)] as const]),
     ["input", oneLine(toText(execution.input), 200)],
     ...(usage.totalTokens === 0 ? [] : [["usage", usageText(usage)] as const]),
   ];
+}
+
+/** What it replays, and what was to be different. */
+function replayText({ replay, unusedOverrides = [] }: Execution, source: string): string {
+  const { from, overrides = [], skip = [] } = replay ?? {};
+  const parts = [
+    ...(from === undefined ? [] : [`from ${from}`]),
+    ...overrides.map(({ target, field }) =>
+      field === "output" ? target : `${field} of ${target}`,
+    ),
+    ...skip.map((target) => `${target} skipped`),
+  ];
+  const unused =
+    unusedOverrides.length === 0 ? "" : `; not asked for: ${unusedOverrides.join(", ")}`;
+  return `${source}${parts.length === 0 ? "" : ` (${parts.join(", ")})`}${unused}`;
 }
 
 function took(start: Date, end: Date, now: number): Fact {

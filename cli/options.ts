@@ -23,6 +23,11 @@ export function once(name: string): (value: string, before: string | undefined) 
   };
 }
 
+/** Collect an option that may be given several times. */
+export function several(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}
+
 /** A whole number from `least` to `most`. */
 export function wholeNumber(least: number, most: number): (value: string) => number {
   return (value) => {

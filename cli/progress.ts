@@ -81,6 +81,7 @@ function describe(say: Console, entry: Entry, tokens: number | undefined): Line 
             text: `  attempt ${entry.no} failed: ${why(entry.err)}${again(entry.retryAt, io.now())}`,
           };
     case "waiting":
+      if (entry.disp !== undefined) return undefined;
       return {
         mark: style.yellow("?"),
         call: entry.id,

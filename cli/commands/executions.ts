@@ -17,6 +17,7 @@ import { oneLine, relative, span, table } from "../text.ts";
 import { askAbout, exampleValue, waitLines } from "../waits.ts";
 import { addExecutionsDiff } from "./executions-diff.ts";
 import { addExecutionsGet } from "./executions-get.ts";
+import { addExecutionsReplay } from "./executions-replay.ts";
 
 interface StackChoice {
   readonly stack?: string;
@@ -94,6 +95,7 @@ export function addExecutions(program: Command, say: () => Console): void {
     .argument("<id>", "execution id")
     .addOption(stackOption())
     .action((id: string, options: StackChoice) => resume(say(), id, options));
+  addExecutionsReplay(group, say);
   addExecutionsDiff(group, say);
 }
 

@@ -49,6 +49,7 @@ function describe(entry: Exclude<Entry, { t: "log" }>): string | undefined {
     case "attempt":
       return attempted(entry);
     case "waiting":
+      if (entry.disp !== undefined) return undefined;
       return `waiting for an answer${entry.question === undefined ? "" : `: ${entry.question}`}`;
     case "sleeping":
       return `sleeping until ${new Date(entry.due).toISOString()}`;

@@ -151,6 +151,8 @@ export interface WaitingEntry extends Base, CallFields {
   readonly schema?: unknown;
   /** A wait without a schema: continue or abort. */
   readonly gate?: true;
+  /** What the replayed execution asked, kept with the answer that is reused. */
+  readonly disp?: "reused";
   readonly meta?: ValueRef;
 }
 

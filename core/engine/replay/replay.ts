@@ -197,7 +197,7 @@ function copyOf({ n: _nonce, ...entry }: AttachedEntry, call: Call): Entry {
       return { ...entry, id: call.id };
     case "waiting": {
       const { due: _past, ...asked } = entry;
-      return { ...asked, ...fieldsOf(call) };
+      return { ...asked, ...fieldsOf(call), disp: "reused" };
     }
   }
 }
