@@ -55,12 +55,14 @@ function whyText({ why, source, dependsOnNewResults }: DryRunCall): string {
   return oneLine(`${why}${from}${open}`, 160);
 }
 
-function endText({ end, endReason }: DryRun): string {
+function endText({ end, endReason, calls }: DryRun): string {
+  const isOpen = calls.some((call) => call.dependsOnNewResults);
+  const flow = isOpen ? "If what is new comes out as recorded, the flow" : "The flow";
   switch (end) {
     case "completed":
-      return "The flow completes.";
+      return `${flow} completes.`;
     case "failed":
-      return `The flow fails: ${oneLine(endReason ?? "", 400)}`;
+      return `${flow} fails: ${oneLine(endReason ?? "", 400)}`;
     case "unknown":
       return `How it ends is not known: ${endReason ?? ""}.`;
   }

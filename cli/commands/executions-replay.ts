@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import type { ReplayOptions, ReplayResult, ReplayResults } from "../../core/client/replaying.ts";
+import type { Execution } from "../../core/client/execution.ts";
+import type { ReplayOptions, ReplayResults } from "../../core/client/replaying.ts";
 import type { Override } from "../../core/engine/replay/override.ts";
 import { KitaruUsageError } from "../../core/errors.ts";
 import { overridable } from "../../core/primitives/replay-target.ts";
@@ -9,8 +10,8 @@ import { statusText } from "../execution-text.ts";
 import { CommandError } from "../failure.ts";
 import { checkSucceeded, follow, standingLines, watchExecution } from "../follow.ts";
 import { readJsonArgument } from "../json-argument.ts";
-import { once, several, stackOption } from "../options.ts";
-import { plural, table } from "../text.ts";
+import { once, several, stackOption, wholeNumber } from "../options.ts";
+import { oneLine, plural, table } from "../text.ts";
 
 interface CommandOptions {
   readonly from?: string;
@@ -19,7 +20,7 @@ interface CommandOptions {
   readonly model?: readonly string[];
   readonly skip?: readonly string[];
   readonly input?: string;
-  readonly version?: string;
+  readonly version?: number | "local";
   readonly dryRun?: boolean;
   readonly wait?: boolean;
   readonly stack?: string;
@@ -41,11 +42,19 @@ export function addExecutionsReplay(group: Command, say: () => Console): void {
     .option("--model <llm=model>", "have another model answer: llm.NAME=MODEL", several)
     .option("--skip <call>", "reuse the recorded outcome whatever else holds", several)
     .option("-i, --input <json>", "fields laid over the recorded input, or @FILE", once("--input"))
-    .option("--version <version>", "version to run instead of the recorded one", once("--version"))
+    .option(
+      "--version <version>",
+      "deployed version to run, or local, instead of the recorded one",
+      replayVersion,
+    )
     .option("--dry-run", "tell what would be done; nothing runs and nothing is written")
     .option("--wait", "wait for the end also where other processes run it")
     .addOption(stackOption())
     .action((ids: readonly string[], options: CommandOptions) => replay(say(), ids, options));
+}
+
+function replayVersion(text: string): number | "local" {
+  return text === "local" ? text : wholeNumber(1, Number.MAX_SAFE_INTEGER)(text);
 }
 
 async function replay(
@@ -156,6 +165,7 @@ async function replayOne(
       return;
     }
     const execution = await follow(say, params);
+    noteUnused(say, execution);
     checkSucceeded(execution);
     say.item(execution, standingLines(say, execution, stack));
   } finally {
@@ -176,22 +186,34 @@ async function replayAll(
   { wait = false }: CommandOptions,
 ): Promise<void> {
   const done = await opened.executions.replay(ids, { ...how, wait: isFollowed(opened, wait) });
-  const rows = [...done.results, ...done.failures.map(plainFailure)];
-  say.items(rows, resultLines(say, done));
+  const executions = await Promise.all(done.results.map(({ id }) => opened.executions.get(id)));
+  const rows = [...executions, ...done.failures.map(plainFailure)];
+  say.items(rows, [...resultLines(say, executions), ...failureLines(say, done.failures)]);
   const failed = done.results.filter(({ status }) => status === "failed").length;
   checkAll(ids.length, done.failures.length, failed);
 }
 
-function resultLines(say: Console, { results, failures }: ReplayResults): string[] {
-  const rows = results.map(({ source, id, status }: ReplayResult) => [
-    source,
+function resultLines(say: Console, executions: readonly Execution[]): string[] {
+  const rows = executions.map(({ id, status, replayOf = "", error, unusedOverrides = [] }) => [
+    replayOf,
     id,
     statusText(say, status),
+    error === undefined
+      ? unusedText(unusedOverrides)
+      : oneLine(`${error.name}: ${error.message}`, 100),
   ]);
-  return [
-    ...table(["SOURCE", "REPLAY", "STATUS"].map(say.style.dim), rows),
-    ...failureLines(say, failures),
-  ];
+  return rows.length === 0
+    ? []
+    : table(["SOURCE", "REPLAY", "STATUS", ""].map(say.style.dim), rows);
+}
+
+function noteUnused(say: Console, { unusedOverrides = [] }: Execution): void {
+  const text = unusedText(unusedOverrides);
+  if (text !== "") say.note(say.style.yellow(text));
+}
+
+function unusedText(targets: readonly string[]): string {
+  return targets.length === 0 ? "" : `No call asked for ${targets.join(", ")}.`;
 }
 
 function plainFailure({ source, error }: ReplayResults["failures"][number]): {

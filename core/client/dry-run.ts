@@ -9,7 +9,7 @@ import {
 } from "../engine/replay/start-replay.ts";
 import { type Walk, type WalkEnd, type WalkedCall, walk } from "../engine/replay/walk.ts";
 import { messageOf } from "../errors.ts";
-import type { CallKind, PlannedOverride } from "../journal/entry.ts";
+import type { CallKind, PlannedOverride, ReplayPlan } from "../journal/entry.ts";
 import { ValueStore } from "../journal/values.ts";
 import { type UsageTotals, sumUsage } from "../models/usage.ts";
 import type { BlobStore } from "../ports/blobs.ts";
@@ -124,7 +124,7 @@ function actionOf(kind: CallKind, decision: Decision): DryRunAction {
 }
 
 async function whyOf({ context, source, plan }: PreparedReplay, call: WalkedCall): Promise<string> {
-  const { decision, id } = call;
+  const { decision, id, kind, name } = call;
   switch (decision.do) {
     case "override":
       return "its output is given";
@@ -135,6 +135,7 @@ async function whyOf({ context, source, plan }: PreparedReplay, call: WalkedCall
     case "execute": {
       if (decision.why === "from")
         return id === plan.from ? "from here on" : `it follows ${plan.from ?? ""}`;
+      if (decision.why === "override") return overrideReason(plan, [id, `${kind}.${name}`]);
       if (decision.why !== "input changed") return reasons[decision.why];
       const path = await changedInput(call, source.state, context.values);
       return path === undefined ? reasons[decision.why] : `${reasons[decision.why]} at ${path}`;
@@ -142,8 +143,14 @@ async function whyOf({ context, source, plan }: PreparedReplay, call: WalkedCall
   }
 }
 
-const reasons: Readonly<Record<Exclude<Why, "from">, string>> = {
-  override: "its input, model or code, or a model call inside it, is overridden",
+function overrideReason({ overrides = [] }: ReplayPlan, targets: readonly string[]): string {
+  const [own] = overrides.filter(({ target }) => targets.includes(target));
+  return own === undefined
+    ? "a model call inside it is overridden"
+    : `its ${own.field} is overridden`;
+}
+
+const reasons: Readonly<Record<Exclude<Why, "from" | "override">, string>> = {
   "input changed": "its input changed",
   "not recorded": "it is not recorded",
   "no outcome": "it had no outcome",
