@@ -1,5 +1,5 @@
 import { type KitaruConfig, type StackDefinition, loadConfig, savedStack } from "./config.ts";
-import { bundleSource } from "./deployments/bundle-loader.ts";
+import { bundleSource } from "./deployments/bundle-source.ts";
 import { Runtime } from "./engine/runtime.ts";
 import { KitaruUsageError } from "./errors.ts";
 import { defineModels } from "./models/registry.ts";

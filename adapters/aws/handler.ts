@@ -1,5 +1,5 @@
 import { Runtime } from "../../core/engine/runtime.ts";
-import { bundleSource } from "../../core/deployments/bundle-loader.ts";
+import { bundleSource } from "../../core/deployments/bundle-source.ts";
 import type { Directive, TaskRef } from "../../core/ports/orchestrator.ts";
 import { awsBackend } from "./backend.ts";
 import { type MachineDirective, machineDirective } from "./directive.ts";

@@ -1,5 +1,5 @@
 import { pathToFileURL } from "node:url";
-import { bundleSource } from "../../core/deployments/bundle-loader.ts";
+import { bundleSource } from "../../core/deployments/bundle-source.ts";
 import { type EngineContext, engineContext } from "../../core/engine/context.ts";
 import { registry } from "../../core/engine/definitions.ts";
 import { loadDefinitions } from "../../core/engine/loading.ts";

@@ -4,13 +4,10 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { BundleSource } from "../engine/context.ts";
 import { Registry, definingIn } from "../engine/definitions.ts";
 import { loadDefinitions } from "../engine/loading.ts";
 import { KitaruStateError, isKitaruError, messageOf } from "../errors.ts";
-import type { BlobStore } from "../ports/blobs.ts";
 import { enginesKey } from "./bundle.ts";
-import { bundleContent, readContent, sourceMapKey } from "./content.ts";
 
 /** A bundle whose modules have been run in this process. */
 export interface LoadedBundle {
@@ -20,48 +17,10 @@ export interface LoadedBundle {
 }
 
 /** The code and, where there is one, the source map of a bundle. */
-interface BundleText {
+export interface BundleText {
   readonly hash: string;
   readonly code: Uint8Array;
   readonly map?: Uint8Array | undefined;
-}
-
-/** Bundles of this process by hash: content of one hash is the same on every stack. */
-const warm = new Map<string, Promise<LoadedBundle>>();
-const registries = new Map<string, Registry>();
-
-/** Loads the bundles of a stack, each once per process, and keeps them. */
-export function bundleSource(blobs: BlobStore): BundleSource {
-  return {
-    loaded: (hash) => registries.get(hash),
-    load: async (hash) => {
-      const { registry } = await keep(hash, async () => {
-        const [code, map] = await Promise.all([
-          readContent(blobs, bundleContent(hash)),
-          blobs.get(sourceMapKey(hash)),
-        ]);
-        return run({ hash, code, map });
-      });
-      return registry;
-    },
-  };
-}
-
-/** Load a bundle that was just built. */
-export function loadBundle(text: BundleText): Promise<LoadedBundle> {
-  return keep(text.hash, () => run(text));
-}
-
-function keep(hash: string, load: () => Promise<LoadedBundle>): Promise<LoadedBundle> {
-  const known = warm.get(hash);
-  if (known !== undefined) return known;
-  const loading = load();
-  warm.set(hash, loading);
-  loading.then(
-    ({ registry }) => registries.set(hash, registry),
-    () => warm.delete(hash), // what kept it from being loaded may pass
-  );
-  return loading;
 }
 
 /** A module that awaits something of its own at its top level is not waited for beyond this. */
@@ -71,7 +30,7 @@ const longestLoadMs = 5000;
  * Run the modules of a bundle, with a registry of their own. They are run from a file that is there only meanwhile and
  * that nobody else has read or written: what was verified is what runs.
  */
-async function run(text: BundleText): Promise<LoadedBundle> {
+export async function runBundle(text: BundleText): Promise<LoadedBundle> {
   const registry = new Registry(text.hash);
   const folder = await mkdtemp(join(await realpath(tmpdir()), "kitaru-bundle-"));
   const file = join(folder, `${text.hash.slice(0, 12)}.mjs`);

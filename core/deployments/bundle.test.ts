@@ -7,7 +7,8 @@ import { flowModule, project } from "../../test/deployments/project.ts";
 import { hasCode } from "../errors.ts";
 import { sha256Hex } from "../hash.ts";
 import { type Bundle, buildBundle } from "./bundle.ts";
-import { type LoadedBundle, loadBundle } from "./bundle-loader.ts";
+import type { LoadedBundle } from "./bundle-loader.ts";
+import { loadBundle } from "./bundle-source.ts";
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
 

@@ -15,7 +15,7 @@ import { Runtime } from "../engine/runtime.ts";
 import type { Backend } from "../ports/backend.ts";
 import type { Orchestrator } from "../ports/orchestrator.ts";
 import type { Plan } from "../plan/plan.ts";
-import { bundleSource } from "./bundle-loader.ts";
+import { bundleSource } from "./bundle-source.ts";
 import { deploy } from "./deploy.ts";
 import { readFlow } from "./flow-document.ts";
 import { invokeVersion } from "./invoke.ts";

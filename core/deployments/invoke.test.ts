@@ -1,11 +1,16 @@
 import { Buffer } from "node:buffer";
+import { dirname } from "node:path";
+import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { flowModule, put, unique } from "../../test/deployments/project.ts";
 import { type TestStack, testStack } from "../../testing/test-stack.ts";
+import { definitionsAtHand } from "../engine/code.ts";
+import { sha256Hex } from "../hash.ts";
+import { readHead } from "../journal/head.ts";
 import { checkpoint } from "../primitives/checkpoint.ts";
 import { flow } from "../primitives/flow.ts";
+import { invokeVersion } from "./invoke.ts";
 import type { VersionChoice } from "./tags.ts";
-import { dirname } from "node:path";
 
 let stack: TestStack;
 beforeEach(async () => {
@@ -202,6 +207,103 @@ test("isolated checkpoints and started flows of a version are of that version", 
   };
   expect(await run(1)).toEqual(["one far", "one other", "1"]);
   expect(await run(2)).toEqual(["two far", "two other", "2"]);
+});
+
+/** Let version 1 of a flow be a bundle of the same code that this process has never loaded; its hash. */
+async function unloaded(name: string): Promise<string> {
+  const { blobs, records } = stack.backend;
+  const { bundle } = await stack.client.deployments.get(name, { version: 1 });
+  const code = await blobs.get(`bundles/${bundle}.mjs`);
+  const other = Buffer.concat([code!, Buffer.from("// another")]);
+  const hash = sha256Hex(other);
+  await blobs.put(`bundles/${hash}.mjs`, other, { contentType: "text/javascript" });
+  const record = await records.get({ partition: `flow/${name}`, sort: "deployments" });
+  const body = record!.body.replaceAll(bundle, hash);
+  await records.put({ ...record!, body }, record!.version);
+  return hash;
+}
+
+test("a start needs a version's code only where its input is checked by it", async () => {
+  const name = unique();
+  const text = (options: string): string => `
+    import { flow } from "kitaru";
+    import { z } from "zod";
+    export const f = flow("${name}", ${options}, async (input: unknown) => [input]);`;
+  for (const [options, isLoaded] of [
+    ['{ timeout: "1h" }', false],
+    ["{}", false],
+    ["{ input: z.number() }", true],
+  ] as const) {
+    await stack.close();
+    stack = await testStack();
+    await deployed(await flowModule(text(options)));
+    const bundle = await unloaded(name);
+    const { context } = stack.runtime;
+    const pin = { version: "1", bundle };
+    const params = { id: "x", flow: name, input: 4, choice: {}, isIdempotent: false, isLeft: true };
+    const { facts } = await invokeVersion(stack.runtime, params);
+    expect(facts).toMatchObject(pin);
+    expect(facts.timeoutAt).toBe(options.includes("1h") ? facts.createdAt + 3_600_000 : undefined);
+    expect(definitionsAtHand(context, facts) !== undefined).toBe(isLoaded);
+    await stack.sweep();
+    expect(await stack.finish(await stack.client.executions.handle("x"))).toEqual([4]);
+  }
+});
+
+test("an answer that only code can check has the version's code loaded for that", async () => {
+  const name = unique();
+  await deployed(
+    await flowModule(`
+      import { flow, wait } from "kitaru";
+      const schema = { "~standard": { version: 1, vendor: "own", validate: (value: unknown) =>
+        value === 1 ? { value } : { issues: [{ message: "not one" }] } } };
+      const only = wait("only", { schema });
+      export const f = flow("${name}", async () => only());`),
+  );
+  const { id } = stack.client.deployments.invoke(name);
+  await stack.waiting(id);
+  // as a process sees it that has loaded nothing
+  const bundle = await unloaded(name);
+  const { records } = stack.backend;
+  const head = await records.get({ partition: `exec/${id}`, sort: "head" });
+  const { bundle: before } = readHead(head!).facts;
+  await records.put({ ...head!, body: head!.body.replace(before!, bundle) }, head!.version);
+  await expect(stack.client.executions.input(id, { value: 2 })).rejects.toMatchObject({
+    code: "wait_validation",
+    message: expect.stringContaining("not one"),
+  });
+  expect(definitionsAtHand(stack.runtime.context, { version: "1", bundle })).toBeDefined();
+});
+
+test("flow.deploy makes a version of the flow it is called on", async () => {
+  const name = unique();
+  const own = flow(name, async () => ["program", undefined]);
+  const entry = await flowModule(`${returning(name, "bundle")}
+    export const g = flow("${name}_other", async () => 1);`);
+  const deployment = await own.deploy({ entry: pathToFileURL(entry).href, tag: "canary" });
+  expect(deployment).toMatchObject({ flow: name, version: 1, tags: ["canary", "default"] });
+  expect(await stack.finish(own.invoke(undefined, { tag: "canary" }))).toEqual([
+    "bundle",
+    undefined,
+  ]);
+  expect(await stack.client.deployments.list()).toHaveLength(1);
+  await expect(own.deploy({ entry: await flowModule("") })).rejects.toThrow(
+    `flows.ts defines no flow "${name}". It defines none.`,
+  );
+});
+
+test("a version's flow that is started outside every execution says what to do", async () => {
+  const name = unique();
+  const key = unique("kept");
+  await deployed(
+    await flowModule(`${returning(name, "one")}
+      globalThis["${key}"] = f;`),
+  );
+  const kept = Reflect.get(globalThis, key) as { run(): { started: Promise<void> } };
+  await expect(kept.run().started).rejects.toMatchObject({
+    code: "context",
+    message: expect.stringContaining("Start flows of a deployed version with .invoke()"),
+  });
 });
 
 test("an execution whose bundle was changed is not run, and says why", async () => {

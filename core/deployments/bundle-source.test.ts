@@ -5,7 +5,7 @@ import { memoryBlobs } from "../../testing/memory.ts";
 import { registry as program } from "../engine/definitions.ts";
 import { sha256Hex } from "../hash.ts";
 import { type Bundle, buildBundle } from "./bundle.ts";
-import { bundleSource, loadBundle } from "./bundle-loader.ts";
+import { bundleSource, loadBundle } from "./bundle-source.ts";
 import { bundleContent, sourceMapKey } from "./content.ts";
 
 const build = async (source: string): Promise<Bundle> => buildBundle(await flowModule(source));
