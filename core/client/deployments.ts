@@ -11,6 +11,7 @@ import {
   tagVersion,
   untagVersion,
 } from "../deployments/versions.ts";
+import { isLoadingModules, never } from "../engine/loading.ts";
 import type { Runtime } from "../engine/runtime.ts";
 import { type TagOptions, moveGated } from "./tag-gate.ts";
 import { type FlowHandle, startInvoke } from "../primitives/handle.ts";
@@ -41,6 +42,7 @@ export class Deployments {
    * Throws a usage error for a module that cannot be bundled, or a flow it does not define.
    */
   async deploy(params: DeployParams): Promise<Deployment[]> {
+    if (isLoadingModules()) return never; // a module that deploys itself is loaded to be deployed
     // loaded here: most programs never deploy
     const { deploy } = await import("../deployments/deploy.ts");
     return deploy(await this.#open(), params);
