@@ -21,8 +21,8 @@ export function noteCallSite(): () => SourcePlace | undefined {
   return () => placeIn(trace.stack ?? "");
 }
 
-/** The first frame that is neither this package's nor the runtime's. */
-function placeIn(stack: string): SourcePlace | undefined {
+/** Place of the first frame of a stack that is neither this package's nor the runtime's. */
+export function placeIn(stack: string): SourcePlace | undefined {
   for (const frame of stack.split("\n").slice(1)) {
     const place = readFrame(frame);
     if (place !== undefined && !isOwn(place.file)) return place;
@@ -30,7 +30,9 @@ function placeIn(stack: string): SourcePlace | undefined {
   return undefined;
 }
 
-const framePattern = /(?:\(|at (?:async )?)([^()]+):(\d+):(\d+)\)?$/;
+/** A path may have parentheses of its own. */
+const framePattern =
+  /(?:^at (?:async )?|\()((?:file:|bundle:|node:|\/|[A-Za-z]:[\\/]).*):(\d+):(\d+)\)?$/;
 
 function readFrame(frame: string): SourcePlace | undefined {
   const [, place, line, column] = framePattern.exec(frame.trim()) ?? [];

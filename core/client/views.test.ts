@@ -463,3 +463,25 @@ test("large and damaged values are stood in for", async () => {
   const broken = new ValueStore({ ...blobs, get: () => Promise.reject(new Error("offline")) }, 10);
   await expect(present(broken, { b: "0", k: "json", n: 1 })).rejects.toThrow("offline");
 });
+
+test("prompts and responses have versions of their content, in whatever form it is stored", () => {
+  const done = (id: string, prompt: object, response: object): Entry =>
+    ({
+      t: "completed",
+      id,
+      kind: "llm",
+      name: "ask",
+      out: { v: 1 },
+      prompt,
+      response,
+      at: 1,
+    }) as Entry;
+  const versions = artifactsOf("e1", [
+    done("a:0", { v: "text" }, { r: "[1]" }),
+    done("b:0", { x: "AQI=" }, { b: "f".repeat(64), k: "json", n: 9 }),
+    done("c:0", { v: "text" }, { r: "[1]" }),
+  ]).map(({ info }) => info.version);
+  expect(versions.every((version) => /^[0-9a-f]{64}$/.test(version))).toBe(true);
+  expect(new Set(versions).size).toBe(4);
+  expect(versions.slice(4)).toEqual(versions.slice(0, 2));
+});
