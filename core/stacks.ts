@@ -4,6 +4,7 @@ import { Runtime } from "./engine/runtime.ts";
 import { KitaruUsageError } from "./errors.ts";
 import { defineModels } from "./models/registry.ts";
 import type { Backend } from "./ports/backend.ts";
+import type { ModelRegistry } from "./ports/model.ts";
 
 /** What may choose a stack, strongest first. */
 export interface StackChoice {
@@ -91,6 +92,12 @@ export async function configuredStacks(): Promise<Readonly<Record<string, StackD
   return "local" in stacks ? stacks : { local: await defaultLocal(), ...stacks };
 }
 
+/** The models of the config in force. */
+export async function configuredModels(): Promise<ModelRegistry> {
+  const { config } = await currentConfig();
+  return defineModels(config.models, config.defaultModel);
+}
+
 /** Open a stack by name; once per process. */
 export function openStack(name: string): Promise<Runtime> {
   const known = opened.get(name);
@@ -109,14 +116,14 @@ export async function closeStacks(): Promise<void> {
 }
 
 async function open(name: string): Promise<Runtime> {
-  const { config, root } = await currentConfig();
+  const { root } = await currentConfig();
   const stacks = await configuredStacks();
   const definition = stacks[name];
   if (definition === undefined)
     throw new KitaruUsageError(
       `There is no stack named "${name}". Configured are: ${Object.keys(stacks).join(", ")}. Add it to \`stacks\` in kitaru.config.ts, or choose another with \`kitaru stack use\`.`,
     );
-  const models = defineModels(config.models, config.defaultModel);
+  const models = await configuredModels();
   const backend = await definition.open({ name, root });
   return new Runtime({ stack: name, backend, models, bundles: bundleSource(backend.blobs) });
 }
@@ -125,12 +132,12 @@ function openBackend(backend: Backend): Promise<Runtime> {
   const key = `backend:${backend.capabilities.kind}`;
   const known = opened.get(key);
   if (known !== undefined) return known;
-  const opening = currentConfig().then(
-    ({ config }) =>
+  const opening = configuredModels().then(
+    (models) =>
       new Runtime({
         stack: backend.capabilities.kind,
         backend,
-        models: defineModels(config.models, config.defaultModel),
+        models,
         bundles: bundleSource(backend.blobs),
       }),
   );

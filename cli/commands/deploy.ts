@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import type { BuiltModule } from "../../core/deployments/deploy.ts";
 import type { Deployment } from "../../core/deployments/deployment.ts";
 import { KitaruUsageError } from "../../core/errors.ts";
-import { activeRuntime } from "../../core/stacks.ts";
+import { activeRuntime, configuredModels } from "../../core/stacks.ts";
 import { configFlowFiles } from "../config-flows.ts";
 import type { Console } from "../console.ts";
 import { deploymentTable } from "../deployment-text.ts";
@@ -83,10 +83,15 @@ async function targetsOf(say: Console, given: readonly string[]): Promise<Target
 /** Everything is built before anything is deployed: a mistake in one module leaves all as they were. */
 async function buildAll(targets: readonly Target[]): Promise<BuiltModule[]> {
   const { buildModule } = await import("../../core/deployments/deploy.ts");
+  const models = await configuredModels();
   const modules: BuiltModule[] = [];
   const seen = new Set<string>();
   for (const { file, flows, isFound } of targets) {
-    const module = await buildModule({ entry: file, ...(flows === undefined ? {} : { flows }) });
+    const module = await buildModule({
+      entry: file,
+      models,
+      ...(flows === undefined ? {} : { flows }),
+    });
     if (module.flows.length === 0 && !isFound)
       throw new KitaruUsageError(
         `${file} defines no flow. Define one: export const hello = flow("hello", async () => …);`,

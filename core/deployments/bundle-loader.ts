@@ -7,6 +7,7 @@ import { pathToFileURL } from "node:url";
 import { Registry, definingIn } from "../engine/definitions.ts";
 import { loadDefinitions } from "../engine/loading.ts";
 import { KitaruStateError, isKitaruError, messageOf } from "../errors.ts";
+import type { ModelRegistry } from "../ports/model.ts";
 import { enginesKey } from "./bundle.ts";
 
 /** A bundle whose modules have been run in this process. */
@@ -74,6 +75,8 @@ function withSourceMap({ code, map }: BundleText): Uint8Array {
 interface LentEngine {
   /** Exports of this package. */
   readonly kitaru: Readonly<Record<string, unknown>>;
+  /** Called with the models the version was deployed with. */
+  readonly useModels: (models: ModelRegistry) => void;
   readonly require: NodeJS.Require;
   readonly filename: string;
   readonly dirname: string;
@@ -104,6 +107,9 @@ async function engineFor(registry: Registry, file: string): Promise<LentEngine> 
       checkpoint: own("checkpoint"),
       wait: own("wait"),
       configure: () => undefined,
+    },
+    useModels: (models) => {
+      registry.models = models;
     },
     require: createRequire(file),
     filename: file,

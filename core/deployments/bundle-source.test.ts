@@ -1,8 +1,11 @@
 import { Buffer } from "node:buffer";
 import { expect, test } from "vitest";
 import { flowModule, unique } from "../../test/deployments/project.ts";
+import { memoryBackend } from "../../testing/backend.ts";
 import { memoryBlobs } from "../../testing/memory.ts";
-import { registry as program } from "../engine/definitions.ts";
+import { contextOf } from "../engine/code.ts";
+import { engineContext } from "../engine/context.ts";
+import { Registry, registry as program } from "../engine/definitions.ts";
 import { sha256Hex } from "../hash.ts";
 import { type Bundle, buildBundle } from "./bundle.ts";
 import { bundleSource, loadBundle } from "./bundle-source.ts";
@@ -160,4 +163,34 @@ test("the stack of an error names the files of the flow", async () => {
     .then(() => registry.checkpoint("fails_there")?.fn())
     .catch((error: unknown) => error);
   expect((failed as Error).stack).toMatch(/bundle:.*\/flows\.ts:4:13/);
+});
+
+test("a version keeps the models it was deployed with, whatever the config says later", async () => {
+  const entry = await flowModule(flowText(unique(), "models"));
+  const [fast, smart] = [{ model: "offline/extract" }, { model: "openai/gpt-5" }];
+  const bundle = await buildBundle(entry, { aliases: { fast, smart }, defaultAlias: "fast" });
+  const same = await buildBundle(entry, { defaultAlias: "fast", aliases: { smart, fast } });
+  expect(same.hash).toBe(bundle.hash);
+  expect((await buildBundle(entry, { aliases: { fast } })).hash).not.toBe(bundle.hash);
+
+  const { registry } = await loadBundle(bundle);
+  expect(registry.models).toEqual({ aliases: { fast, smart }, defaultAlias: "fast" });
+  const source = { loaded: () => registry, load: async () => registry };
+  const models = { aliases: { fast: smart } };
+  const context = engineContext({
+    backend: memoryBackend(),
+    registry: new Registry(),
+    bundles: source,
+    models,
+  });
+  const pinned = await contextOf(context, { version: "1", bundle: bundle.hash });
+  expect(pinned.models).toBe(registry.models);
+  expect((await contextOf(pinned, { version: "local" })).models).toBe(models);
+});
+
+test("a version that was deployed without models uses those of the program", async () => {
+  const { registry } = await loadBundle(
+    await buildBundle(await flowModule(flowText(unique(), "models"))),
+  );
+  expect(registry.models).toBeUndefined();
 });

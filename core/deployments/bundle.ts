@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { BuildFailure, Message, OnLoadResult, Plugin } from "esbuild";
 import { KitaruUsageError, messageOf } from "../errors.ts";
 import { sha256Hex } from "../hash.ts";
+import type { ModelRegistry } from "../ports/model.ts";
 
 /** Modules of a flow as one file. */
 export interface Bundle {
@@ -28,8 +29,9 @@ export const enginesKey = "kitaru.bundles";
  * Bundle a module and everything it imports into one file. The engine stays outside: whatever runs the bundle lends its
  * own. The same source gives the same bytes in every folder. Throws a usage error for what cannot be bundled.
  * @param entry path or file URL, such as `import.meta.url`
+ * @param models what its llm calls may name; part of the bundle, so that a version keeps what it was deployed with
  */
-export async function buildBundle(entry: string | URL): Promise<Bundle> {
+export async function buildBundle(entry: string | URL, models?: ModelRegistry): Promise<Bundle> {
   const file = await findEntry(entry);
   const root = await packageFolder(file);
   const natives = new Set<string>();
@@ -48,7 +50,7 @@ export async function buildBundle(entry: string | URL): Promise<Bundle> {
     sourceRoot: "bundle:///",
     legalComments: "none",
     logLevel: "silent",
-    banner: { js: prelude },
+    banner: { js: prelude + modelsLine(models) },
     define: { __filename: `${engineName}.filename`, __dirname: `${engineName}.dirname` },
     plugins: [lendEngine, leaveNatives(natives)],
   }).catch((error: unknown) => {
@@ -94,6 +96,17 @@ async function packageFolder(file: string): Promise<string> {
 }
 
 const prelude = `const ${engineName} = globalThis[Symbol.for("${enginesKey}")].get(import.meta.url);\nconst { require } = ${engineName};`;
+
+function modelsLine(models: ModelRegistry | undefined): string {
+  if (models === undefined || Object.keys(models.aliases).length === 0) return "";
+  return `\n${engineName}.useModels(${JSON.stringify(models, sortedKeys)});`;
+}
+
+/** The order in which a config names things makes no difference to what it says. */
+function sortedKeys(_key: string, value: unknown): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}
 
 /** Stands in for the engine. That it mentions `require` has a module's own `require` renamed: the prelude has that name. */
 const engineModule = `void require;\nmodule.exports = ${engineName}.kitaru;`;

@@ -5,6 +5,7 @@ import { noteFlow } from "../engine/start.ts";
 import { KitaruUsageError } from "../errors.ts";
 import { sha256Hex } from "../hash.ts";
 import { packageVersion } from "../package-version.ts";
+import type { ModelRegistry } from "../ports/model.ts";
 import { checkPlan } from "../plan/check.ts";
 import type { Manifest } from "../plan/manifest.ts";
 import { buildPlan } from "../plan/plan.ts";
@@ -42,7 +43,7 @@ export interface BuiltModule {
  */
 export async function deploy(runtime: Runtime, params: DeployParams): Promise<Deployment[]> {
   checkWanted(params.tag);
-  const module = await buildModule(params);
+  const module = await buildModule({ ...params, models: runtime.context.programModels });
   if (module.flows.length === 0)
     throw new KitaruUsageError(
       `${module.bundle.entry} defines no flow. Define one: export const hello = flow("hello", async () => …);`,
@@ -50,12 +51,14 @@ export async function deploy(runtime: Runtime, params: DeployParams): Promise<De
   return deployModule(runtime, module, params.tag);
 }
 
+/** What is built, with the models of the config it is built under. */
+export type BuildParams = Pick<DeployParams, "entry" | "flows"> & {
+  readonly models: ModelRegistry;
+};
+
 /** Bundle and load a module, and find the flows that are meant. */
-export async function buildModule({
-  entry,
-  flows,
-}: Pick<DeployParams, "entry" | "flows">): Promise<BuiltModule> {
-  const bundle = await buildBundle(entry);
+export async function buildModule({ entry, flows, models }: BuildParams): Promise<BuiltModule> {
+  const bundle = await buildBundle(entry, models);
   const loaded = await loadBundle(bundle);
   return { bundle, registry: loaded.registry, flows: chooseFlows(bundle, loaded, flows) };
 }

@@ -36,5 +36,5 @@ async function loadContext(
 
 function bound(context: EngineContext, registry: Registry, version: string): EngineContext {
   if (context.registry === registry && context.version === version) return context;
-  return { ...context, registry, version };
+  return { ...context, registry, version, models: registry.models ?? context.programModels };
 }

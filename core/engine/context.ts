@@ -44,7 +44,9 @@ export interface EngineContext {
   readonly version: string;
   /** Absent in a process that cannot run deployed versions. */
   readonly bundles?: BundleSource;
+  /** Models of the execution at hand: those its version was deployed with, or the program's. */
   readonly models: ModelRegistry;
+  readonly programModels: ModelRegistry;
   readonly observers: Set<Observer>;
   /**
    * Heads this process has just created, by execution: their first advance need not read what nobody can have
@@ -67,7 +69,7 @@ interface ContextParams {
 
 /** Put together what the engine needs from a backend and a program's definitions. */
 export function engineContext(params: ContextParams): EngineContext {
-  const { backend, registry, bundles } = params;
+  const { backend, registry, bundles, models = { aliases: {} } } = params;
   return {
     backend,
     program: registry,
@@ -76,7 +78,8 @@ export function engineContext(params: ContextParams): EngineContext {
     ...(bundles === undefined ? {} : { bundles }),
     clock: backend.clock ?? systemClock,
     values: new ValueStore(backend.blobs, backend.capabilities.inlineBytes),
-    models: params.models ?? { aliases: {} },
+    models,
+    programModels: models,
     observers: new Set(),
     fresh: new Map(),
     resting: new Resting(),

@@ -1,4 +1,5 @@
 import { KitaruUsageError } from "../errors.ts";
+import type { ModelRegistry } from "../ports/model.ts";
 import type { StandardSchema } from "../schema.ts";
 import type { RetryPolicy } from "./retry.ts";
 
@@ -69,6 +70,8 @@ export function checkName(what: string, name: unknown): asserts name is string {
 export class Registry {
   /** Hash of the bundle whose definitions these are; absent for the program's own. */
   readonly bundle: string | undefined;
+  /** Models a bundle was deployed with; absent where it had none, and for the program's own definitions. */
+  models: ModelRegistry | undefined;
   readonly #byName = new Map<string, Definition>();
 
   constructor(bundle?: string) {
