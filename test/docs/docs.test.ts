@@ -108,6 +108,22 @@ test.concurrent.each(sessions)(
   },
 );
 
+test("the example of the README runs", async () => {
+  const project = await Project.create();
+  try {
+    const [example] = blocksOf(texts.get("README.md") ?? "");
+    await project.write("start.ts", example?.text ?? "");
+    await project.write("kitaru.config.ts", config);
+    expect(await project.run("node start.ts")).toBe("Research: Durable agents. Return a brief.\n");
+  } finally {
+    await project.remove();
+  }
+});
+
+const config = `import { defineConfig } from "kitaru";
+export default defineConfig({ models: { fast: "offline/extract" } });
+`;
+
 async function play(project: Project, page: string): Promise<void> {
   let text = texts.get(page) ?? "";
   let at = 0;

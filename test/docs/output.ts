@@ -66,6 +66,7 @@ function plain(line: string): string {
   return line
     .replaceAll(idPattern, "ID")
     .replaceAll(/\bprocess \d+/g, "process N")
+    .replaceAll(/\b00\d{13}\//g, "CURSOR/")
     .replaceAll(/\bNode\.js [\d.]+/g, "Node.js VERSION")
     .replaceAll(/\d+(?:\.\d+)? [kMG]B free/g, "SPACE free")
     .replaceAll(/\d+(?:\.\d+)?ms\b/g, "SPAN")

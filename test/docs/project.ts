@@ -48,7 +48,11 @@ export class Project {
   async run(command: string): Promise<string> {
     const child = spawn("bash", ["-c", `exec 2>&1; ${command}`], {
       cwd: this.root,
-      env: { ...cleanEnvironment(), PATH: `${this.#bin}:${process.env["PATH"] ?? ""}` },
+      env: {
+        ...cleanEnvironment(),
+        PATH: `${this.#bin}:${process.env["PATH"] ?? ""}`,
+        NODE_COMPILE_CACHE: join(repository, "node_modules/.cache/docs"),
+      },
       stdio: ["ignore", "pipe", "inherit"],
     });
     let text = "";
