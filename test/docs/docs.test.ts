@@ -186,7 +186,7 @@ async function commandProblem(
 ): Promise<string | undefined> {
   const command = line.split(/[|;&>]|\s#|\\$/)[0] ?? "";
   const words = command.split(" ").slice(1);
-  const names = words.slice(0, words.findIndex((word) => !/^[a-z]+$/.test(word)) >>> 0);
+  const names = words.slice(0, words.findIndex((word) => !/^[a-z][a-z-]*$/.test(word)) >>> 0);
   let path: string[] = [];
   for (const name of names) {
     const usage = (await helpOf(path)).split("\n")[0] ?? "";
