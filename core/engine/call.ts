@@ -14,8 +14,8 @@ export interface Call extends CallFields {
   due?: number;
   /** In a replay, how this executing call hangs together with the source. */
   replayed?: ReplayedCall;
-  /** Stops the running attempt, or the wait for its next one. */
-  abort?: (reason: unknown) => void;
+  /** What runs for it: an attempt, or the wait for the next one. A closure here would outlive its call until a full collection. */
+  work?: { abort(reason: unknown): void };
 }
 
 /** An executing call of a replay. */

@@ -430,7 +430,7 @@ export class FlowRun implements FlowScope {
       if (call.settled) continue;
       if (call.kind === "flow") this.background(cancelChild(this, call));
       this.#settle(call);
-      call.abort?.(this.#cancelError());
+      call.work?.abort(this.#cancelError());
       call.reject(this.#cancelError());
     }
     this.#fresh = this.#fresh.filter((call) => !call.settled);
@@ -768,7 +768,7 @@ export class FlowRun implements FlowScope {
   #close(): void {
     this.#closed = true;
     for (const call of this.running.values())
-      call.abort?.(new KitaruCancelledError(`The advance that ran ${call.id} is over.`));
+      call.work?.abort(new KitaruCancelledError(`The advance that ran ${call.id} is over.`));
   }
 }
 

@@ -142,7 +142,7 @@ class InlineAttempt implements AttemptSink {
 function start(attempt: InlineAttempt): void {
   const { run, call, definition, scope } = attempt;
   run.running.set(call.id, call);
-  call.abort = (reason) => scope.abort(reason);
+  call.work = scope;
   if (definition.semantics === "at-least-once") run.background(execute(attempt));
   else run.background(executeOnce(attempt));
 }
@@ -339,9 +339,11 @@ function tryAgain({ run, call }: InlineAttempt, { retryAt = 0, at }: AttemptEntr
     letGo();
     if (run.wants(call)) run.restart(call);
   });
-  call.abort = () => {
-    cancel();
-    letGo();
+  call.work = {
+    abort: () => {
+      cancel();
+      letGo();
+    },
   };
 }
 

@@ -20,7 +20,7 @@ async function askModel(
   startedAt: number,
 ): Promise<void> {
   const controller = new AbortController();
-  call.abort = (reason) => controller.abort(reason);
+  call.work = controller;
   const { context, executionId } = run.session;
   observe(context, (o) =>
     o.started?.({ executionId, callId: call.id, name: call.name, attempt: 1 }),
