@@ -3,12 +3,14 @@
 // behind in the package.
 import { spawnSync } from "node:child_process";
 import { chmodSync, globSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { matchesGlob, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { build } from "esbuild";
 
 process.chdir(`${import.meta.dirname}/..`);
 
+const core = "core/index.ts";
 const manifest = JSON.parse(readFileSync("package.json", "utf8"));
 /** Every program needs these, and as files of their own they would take longer to load than the rest. */
 const bundledPackages = ["devalue"];
@@ -22,7 +24,7 @@ for (const file of Object.values(manifest.bin)) chmodSync(file, 0o755);
 
 /** In one go: what two entries import is in a chunk that both load, so that its state is one. */
 async function bundle() {
-  await build({
+  const options = {
     entryPoints: globSync([
       "{core,testing,adapters/*,infra/*}/index.ts",
       "adapters/*/handler.ts",
@@ -40,7 +42,34 @@ async function bundle() {
     alias: Object.fromEntries(bundledPackages.map((name) => [name, entryOf(name)])),
     sourcemap: true,
     legalComments: "none",
-  });
+    ignoreAnnotations: true,
+  };
+  const { metafile } = await build({ ...options, metafile: true, write: false });
+  await build({ ...options, plugins: [importingCore(rootsIn(metafile))] });
+}
+
+/** What begins a chunk: an entry, or what is imported on demand. A stack that is only named loads no core. */
+function rootsIn({ outputs }) {
+  const isLight = (file) => matchesGlob(file, "{adapters,infra}/*/index.ts");
+  const roots = Object.values(outputs).map(({ entryPoint }) => entryPoint ?? "");
+  return new Set(roots.filter((file) => file !== "" && file !== core && !isLight(file)));
+}
+
+/**
+ * Lets every root import the whole core. It is loaded by then anyway; but a bundler makes a chunk of
+ * what has the same importers, so that it becomes one file instead of twenty.
+ */
+function importingCore(roots) {
+  return {
+    name: "importing-core",
+    setup({ onLoad, onResolve }) {
+      onResolve({ filter: /^core$/ }, () => ({ path: resolve(core), sideEffects: true }));
+      onLoad({ filter: /\.ts$/ }, ({ path }) => {
+        if (!roots.has(relative(".", path))) return undefined;
+        return { contents: `${readFileSync(path, "utf8")}\nimport "core";\n`, loader: "ts" };
+      });
+    },
+  };
 }
 
 function entryOf(name) {
