@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { modelServer } from "kitaru/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 const source = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url));
@@ -20,8 +21,12 @@ interface Run {
   readonly out: Promise<string>;
 }
 
-/** Start a program of this repository in a project folder of its own. */
+/** Start a program of this repository in a project folder of its own, without a key. */
 function start(program: string, ...args: readonly string[]): Run {
+  return startWith({}, program, ...args);
+}
+
+function startWith(keys: NodeJS.ProcessEnv, program: string, ...args: readonly string[]): Run {
   const preload = ["--import", source("test/from-source.ts")];
   const {
     OPENAI_API_KEY: _o,
@@ -31,7 +36,7 @@ function start(program: string, ...args: readonly string[]): Run {
   } = process.env;
   const child = spawn(process.execPath, [...preload, source(program), ...args], {
     cwd: root,
-    env: { ...env, RATES_URL: "http://127.0.0.1:9/" },
+    env: { ...env, ...keys, RATES_URL: "http://127.0.0.1:9/" },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let text = "";
@@ -89,6 +94,30 @@ test.concurrent("fan-out and hand-over come to their end at once", async () => {
   const out = await example("hand-over");
   const later = await example("hand-over", "--from", executionOf(out));
   for (const printed of [out, later]) expect(printed).toContain("- put up signs in the hall");
+});
+
+test.concurrent("with a key the provider is asked, and nothing twice", async () => {
+  await using server = await modelServer({
+    respond: ({ body, prompt }) => {
+      const asked = JSON.stringify(body);
+      if (!asked.includes('"tools"')) return `Answer to ${prompt.slice(0, 9)}`;
+      if (asked.includes("It was sent.")) return "Done.";
+      return asked.includes("20 cents")
+        ? { toolCalls: [{ name: "sendReply", input: { text: "20 cents a day" } }] }
+        : { toolCalls: [{ name: "searchHandbook", input: { words: "late" } }] };
+    },
+  });
+  const keys = {
+    OPENAI_API_KEY: "key",
+    OPENAI_BASE_URL: `${server.url}/v1`,
+    KITARU_DEFAULT_MODEL: "openai/gpt-5-mini",
+  };
+  const review = await startWith(keys, "examples/review/main.ts").out;
+  expect(review).toContain("Answer to Write a d");
+  const agent = await startWith(keys, "examples/agent/main.ts").out;
+  const command = ["executions", "input", executionOf(agent), "--value", "true"] as const;
+  expect(await startWith(keys, "cli/main.ts", ...command).out).toContain('"text": "Done."');
+  expect(server.requests).toHaveLength(5);
 });
 
 test("payment is paid once, though its processes are killed again and again", async () => {
