@@ -1,6 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { rmSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { aws } from "../../adapters/aws/index.ts";
 import { local } from "../../adapters/local/index.ts";
@@ -9,8 +7,10 @@ import { KitaruClient, configure } from "../../core/index.ts";
 import { deploy } from "../../core/deployments/deploy.ts";
 import { closeStacks, openStack } from "../../core/stacks.ts";
 import { type Cloud, noCloud, startCloud } from "../aws/cloud.ts";
+import { project } from "../deployments/project.ts";
 import { type Scenario, scenarios, written } from "./examples.ts";
 import { journalOf } from "./journal.ts";
+import { copyProgram, runOn } from "./switch.ts";
 
 vi.hoisted(() => {
   for (const key of ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "KITARU_DEFAULT_MODEL"])
@@ -21,6 +21,8 @@ vi.hoisted(() => {
 interface Row {
   readonly stack: string;
   readonly missing: string | undefined;
+  /** Its definition and that of the local stack, as a config writes them down. */
+  readonly written: string;
   start(): Promise<{ readonly definition: StackDefinition; close(): Promise<void> }>;
 }
 
@@ -28,6 +30,7 @@ const rows: readonly Row[] = [
   {
     stack: "aws",
     missing: noCloud,
+    written: '{ local: local(), aws: aws({ name: "agents" }) }',
     start: async () => {
       const cloud: Cloud = await startCloud();
       Object.assign(process.env, cloud.env);
@@ -36,13 +39,14 @@ const rows: readonly Row[] = [
   },
 ];
 
-describe.each(rows)("$stack and local", ({ stack, missing, start }) => {
-  const root = mkdtempSync(join(tmpdir(), "kitaru-parity-local-"));
+describe.each(rows)("$stack and local", ({ stack, missing, written: stacks, start }) => {
+  let root = "";
   let close: (() => Promise<void>) | undefined;
   beforeAll(async () => {
     if (missing !== undefined) return;
     const started = await start();
     close = () => started.close();
+    root = await project({});
     configure({ config: { stacks: { local: local(), [stack]: started.definition } }, root });
   }, 120_000);
   afterAll(async () => {
@@ -58,6 +62,28 @@ describe.each(rows)("$stack and local", ({ stack, missing, start }) => {
       expect(there).toEqual(here);
       expect(here.status).toBe("completed");
       expect(here.journal.length).toBeGreaterThan(1);
+    },
+    120_000,
+  );
+
+  test.skipIf(missing !== undefined)(
+    `a program is switched by its config alone (${missing ?? "emulated"})`,
+    async () => {
+      copyProgram(root);
+      const runs = [];
+      for (const name of ["local", stack]) {
+        const result = await runOn(root, name, stacks);
+        const { status, artifacts, stack: ranOn } = await get(name, "switched");
+        expect(ranOn).toBe(name);
+        const journal = await journalOf(await openStack(name), "switched");
+        runs.push({ result, status, artifacts, journal });
+      }
+      expect(runs[1]).toEqual(runs[0]);
+      expect(runs[0]).toMatchObject({
+        status: "completed",
+        result: { ok: true, child: "second12000", kept: [["pages", 12]] },
+        artifacts: [{ artifact: "switched/read:0/pages" }],
+      });
     },
     120_000,
   );
@@ -81,14 +107,20 @@ async function run(stack: string, scenario: Scenario) {
       await client.executions.input(handle.id, { wait: call, value: answers[call] });
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  const { status, output, error, artifacts } = await client.executions.get(handle.id);
+  const { status, output, error, artifacts } = await get(stack, handle.id);
+  return { status, output, error, artifacts, journal: await journalOf(runtime, handle.id) };
+}
+
+/** An execution as a client sees it, without what passes. */
+async function get(stack: string, id: string) {
+  const found = await new KitaruClient({ stack }).executions.get(id);
   return {
-    status,
-    output,
-    error: error?.message,
-    artifacts: artifacts
+    stack: found.stack,
+    status: found.status,
+    output: found.output,
+    error: found.error?.message,
+    artifacts: found.artifacts
       .map(({ id: artifact, type, size }) => ({ artifact, type, size }))
       .toSorted((a, b) => (a.artifact < b.artifact ? -1 : 1)),
-    journal: await journalOf(runtime, handle.id),
   };
 }
