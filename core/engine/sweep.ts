@@ -5,6 +5,7 @@ import type { StoredRecord } from "../ports/records.ts";
 import type { EngineContext } from "./context.ts";
 import { load } from "./session.ts";
 import { restartExecution } from "./restart.ts";
+import { openTasksUntil } from "./task-deadline.ts";
 
 /** How often a token that answers is poked before the execution is restarted all the same. */
 const pokes = 2;
@@ -52,12 +53,25 @@ export async function sweepExecution(context: EngineContext, id: string): Promis
   if (await isWellParked(context, execution, inbox, now))
     return dueWith(context, record, inbox.dueAt);
   if (await poked(context, id, execution, inbox, now)) return;
-  const owner = execution.journal.state.lastAdvance;
-  const isHeld =
-    owner !== undefined && now < owner.until && execution.journal.state.ended === undefined;
-  if (isHeld && (await orchestrator.isGone?.(owner.owner)) !== true)
-    return dueWith(context, record, owner.until);
+  const heldUntil = heldBy(execution);
+  if (heldUntil !== undefined && now < heldUntil && !(await isOwnerGone(context, execution)))
+    return dueWith(context, record, heldUntil);
   await restartExecution(context, record);
+}
+
+/** Until when somebody may be at work on the execution: an advance, or what it has sent its isolated attempts to. */
+function heldBy(execution: LoadedExecution): number | undefined {
+  const { ended, lastAdvance } = execution.journal.state;
+  if (ended !== undefined || lastAdvance === undefined) return undefined;
+  return Math.max(lastAdvance.until, openTasksUntil(execution) ?? 0);
+}
+
+async function isOwnerGone(
+  { backend }: EngineContext,
+  { journal }: LoadedExecution,
+): Promise<boolean> {
+  const owner = journal.state.lastAdvance?.owner;
+  return owner !== undefined && (await backend.orchestrator.isGone?.(owner)) === true;
 }
 
 function isOverdue(head: Head, inbox: Inbox, now: number): boolean {

@@ -160,3 +160,57 @@ test("a worker without the code says what to import; one without the execution d
   const key = { partition: `exec/${task.executionId}`, sort: taskSort(task.callId, 1) };
   expect(await world.records.get(key)).toBeUndefined();
 });
+
+test("10,000 in one map: what is still queued behind the others has not crashed", async () => {
+  const [name, step] = [unique("flow"), unique("step")];
+  const minute = 60_000;
+  const count = 10_000;
+  const work = checkpoint(step, { runtime: "isolated", timeout: "1m" }, (n: number) => n);
+  flow(name, async () => {
+    const settled = await work.map(
+      Array.from({ length: count }, (_, n) => n),
+      { settle: true },
+    );
+    return settled.filter(({ status }) => status === "fulfilled").length;
+  });
+  const world = new World(isolated);
+  const process = world.process();
+  const id = await process.start(name);
+  const tasksLeft = async (owner?: string): Promise<number> => {
+    const directive = await process.advance(id, owner);
+    return directive.kind === "tasks" ? directive.tasks.length : 0;
+  };
+  let done = 0;
+  const finish = async (some: number): Promise<void> => {
+    for (const to = done + some; done < to; done++)
+      await process.context.backend.records.put(
+        {
+          partition: `exec/${id}`,
+          sort: taskSort(`${step}:${done}`, 1),
+          body: JSON.stringify({
+            s: world.clock.now(),
+            at: world.clock.now(),
+            out: await process.context.values.put(done, "a result"),
+            llms: [],
+            extras: [],
+          }),
+        },
+        "absent",
+      );
+  };
+  expect(await tasksLeft()).toBe(count);
+  for (let batch = 1; batch <= 3; batch++) {
+    world.clock.jump(world.clock.now() + minute);
+    await finish(3000);
+    world.clock.jump(world.clock.now() + minute);
+    await process.sweep();
+    expect(process.starts).toHaveLength(1); // as long as the queue moves, somebody is at work
+  }
+  expect(await tasksLeft("o2")).toBe(1000);
+  await finish(999);
+  world.clock.jump(world.clock.now() + minute + 11_000);
+  await process.sweep();
+  expect(process.starts).toHaveLength(2);
+  expect(await process.drive(id, "o2")).toBe("completed");
+  expect(await process.output(id)).toBe(count - 1);
+}, 60_000);

@@ -1,6 +1,7 @@
 import type { TaskRef } from "../../ports/orchestrator.ts";
 import type { Call } from "../call.ts";
 import type { FlowRun } from "../flow-run.ts";
+import { crashedAfter } from "../task-deadline.ts";
 import { beginChild } from "./child.ts";
 import { beginInline } from "./inline.ts";
 import { beginIsolated } from "./isolated.ts";
@@ -40,7 +41,7 @@ export function openTasks(
     const hasFailed = run.failures(call.id).some((attempt) => attempt.no === open.no);
     if (hasFailed) continue; // waits for its next attempt
     tasks.push({ executionId: run.executionId, callId: call.id, attempt: open.no });
-    dueAt = Math.max(dueAt, open.until);
+    dueAt = Math.max(dueAt, crashedAfter(run.session.execution, open));
   }
   return tasks.length === 0 ? undefined : { tasks, dueAt };
 }

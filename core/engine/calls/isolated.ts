@@ -8,6 +8,7 @@ import type { CheckpointDefinition } from "../definitions.ts";
 import type { FlowRun } from "../flow-run.ts";
 import { decideRetry } from "../retry.ts";
 import { type TaskOutcome, llmsLeft, spentAttempts, taskSort } from "../task.ts";
+import { crashedAfter } from "../task-deadline.ts";
 import { interrupted, isDelayed } from "./inline.ts";
 
 /** Longest an isolated attempt without a timeout of its own may take: what AWS Lambda grants one invocation. */
@@ -55,9 +56,10 @@ function adopt(
   now: number,
 ): void {
   const document = run.session.execution.tasks.get(taskSort(call.id, open.no));
-  if (document === undefined && now < (open.until ?? 0)) {
+  const crashedAt = crashedAfter(run.session.execution, open);
+  if (document === undefined && now < crashedAt) {
     run.open.set(call.id, call);
-    if (open.until !== undefined) call.due = open.until;
+    call.due = crashedAt;
     return;
   }
   const outcome =
