@@ -14,7 +14,7 @@ import type {
 } from "../journal/entry.ts";
 import type { InboxItem } from "../journal/inbox.ts";
 import { reviveError, storeError } from "../journal/stored-error.ts";
-import type { JournalState } from "../journal/state.ts";
+import { type JournalState, isKnownOutcome } from "../journal/state.ts";
 import type { TaskRef } from "../ports/orchestrator.ts";
 import { adopt } from "./adopt.ts";
 import { type Call, inputName, inputsOf, nameOf } from "./call.ts";
@@ -748,11 +748,9 @@ export class FlowRun implements FlowScope {
     if (ended.status !== "failed" || ended.cause === undefined) return undefined;
     const used = this.state.retries.filter((entry) => entry.auto === true).length;
     if (used >= this.params.flow.retries) return undefined;
-    const unwritten = this.#pending
-      .slice(0, this.#delivered)
-      .flatMap((entry) => ("id" in entry && this.#calls.get(entry.id ?? "")) || []);
+    const unwritten = this.#pending.slice(0, this.#delivered).filter(isKnownOutcome);
     const voids = voidedBy(this.state, ended, unwritten);
-    return { t: "retried", voids: [...new Set(voids)], auto: true, at: ended.at };
+    return { t: "retried", voids, auto: true, at: ended.at };
   }
 
   #cancelledError(): Error {

@@ -130,7 +130,7 @@ export class JournalState {
       position,
       early: !this.known.has(entry.id) && entry.h === undefined,
     });
-    if (isKnown(entry)) this.#know(entry);
+    if (isKnownOutcome(entry)) this.#know(entry);
   }
 
   #know(call: KnownCall): void {
@@ -159,8 +159,10 @@ export class JournalState {
   }
 }
 
-function isKnown(entry: OutcomeEntry): entry is OutcomeEntry & KnownCall {
-  return entry.ask !== undefined && entry.h !== undefined;
+/** Whether an entry is an outcome of a call that had been asked. */
+export function isKnownOutcome(entry: Entry): entry is OutcomeEntry & KnownCall {
+  const isOutcome = entry.t === "completed" || entry.t === "failed";
+  return isOutcome && entry.ask !== undefined && entry.h !== undefined;
 }
 
 function push<T>(map: Map<string, T[]>, key: string, value: T): void {
