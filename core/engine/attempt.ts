@@ -20,6 +20,8 @@ export interface LlmRecording {
   readonly hash: string;
   readonly outcome: LlmOutcome;
   readonly startedAt: number;
+  /** Answers a replay took over before this one was asked for. */
+  readonly taken: readonly LlmEntry[];
 }
 
 /** Where an attempt leaves what it records while it runs. */
@@ -124,13 +126,14 @@ export class Attempt implements CheckpointScope {
     const { context, sink } = this.#params;
     const call = sink.replayed?.given(asked) ?? asked;
     const hash = digest(call.identity);
-    const taken = this.#takeReusable(call.name, hash) ?? this.#takeOver(call.name, hash);
-    if (taken !== undefined) return context.values.get(taken.out);
+    const reused = this.#takeReusable(call.name, hash) ?? this.#takeOver(call.name, hash);
+    if (reused !== undefined) return context.values.get(reused.out);
     const index = sink.recordedLlms + this.#llms++;
     const startedAt = context.clock.now();
     const outcome = await runLlm(context, call, this.#signal());
     this.#checkOpen("llm()");
-    await sink.llm({ index, name: call.name, hash, outcome, startedAt });
+    const taken = this.takenLlms.splice(0);
+    await sink.llm({ index, name: call.name, hash, outcome, startedAt, taken });
     return outcome.value;
   }
 

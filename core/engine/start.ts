@@ -135,16 +135,27 @@ async function existing(context: EngineContext, start: StartExecution, head: Hea
       `Execution ${start.id} was deleted while it was being started. Start it again.`,
     );
   const found = readHead(record);
-  if (found.facts.flow !== head.facts.flow || found.facts.h !== head.facts.h)
-    throw conflict(start, found);
+  const other = otherThan(head.facts, found.facts);
+  if (other !== undefined) throw conflict(start, other);
   return found;
 }
 
-function conflict(start: StartExecution, found: Head): KitaruStateError {
-  const what =
-    found.facts.flow === start.flow.name ? "with another input" : `of flow "${found.facts.flow}"`;
+/** How an execution that is there differs from one that was to be started under its id. */
+function otherThan(wanted: HeadFacts, { flow, h, replayOf }: HeadFacts): string | undefined {
+  if (flow !== wanted.flow) return `of flow "${flow}"`;
+  if (h !== wanted.h) return "with another input";
+  if (isSameReplay(replayOf, wanted.replayOf)) return undefined;
+  return replayOf === undefined ? "and is no replay" : `as another replay, of ${replayOf.id}`;
+}
+
+/** The source may have gone on in between. */
+function isSameReplay(one: HeadFacts["replayOf"], other: HeadFacts["replayOf"]): boolean {
+  return one?.id === other?.id && JSON.stringify(one?.plan) === JSON.stringify(other?.plan);
+}
+
+function conflict(start: StartExecution, other: string): KitaruStateError {
   return new KitaruStateError(
-    `Execution ${start.id} exists already ${what}. Use another id for flow "${start.flow.name}" with this input, or the same input to get the existing execution.`,
+    `Execution ${start.id} exists already ${other}. Use another id for flow "${start.flow.name}" with this input, or the same input to get the existing execution.`,
     { code: "conflict" },
   );
 }

@@ -267,7 +267,7 @@ class Worker {
   }
 
   async #keepLlm(recording: LlmRecording): Promise<void> {
-    const { index, name, hash, outcome, startedAt } = recording;
+    const { index, name, hash, outcome, startedAt, taken } = recording;
     const { callId, attempt, executionId } = this.#ref;
     const entry: LlmEntry = {
       t: "llm",
@@ -280,7 +280,7 @@ class Worker {
       s: startedAt,
       at: this.#context.clock.now(),
     };
-    this.#llms.push(entry);
+    this.#llms.push(...taken, entry);
     await this.#context.backend.records.put(
       {
         partition: executionPartition(executionId),

@@ -51,7 +51,9 @@ test("the failure that ended the source is not taken over, also where it was wra
   for (const wrap of [true, false]) {
     world.isBroken = true;
     const id = `source-${wrap}`;
-    await expect(stack.run(failing, { wrap }, { id })).rejects.toThrow();
+    await expect(stack.run(failing, { wrap }, { id })).rejects.toThrow(
+      wrap ? "could not" : "broken",
+    );
     world.isBroken = false;
     const handle = failing.replay(id);
     expect(await stack.finish(handle)).toEqual([2, 102]);
@@ -186,7 +188,10 @@ test("a replay of a replay, and a replay whose input failed to be stored", async
 
 test("isReplay tells a checkpoint, an isolated one's like, and those of child flows, to leave the world alone", async () => {
   const stack = await replayStack();
-  const isReplay = checkpoint("fail_is_replay", (_: number) => checkpointContext().isReplay);
+  const isReplay = checkpoint(
+    "fail_is_replay",
+    (x: number) => x > 0 && checkpointContext().isReplay,
+  );
   const child = flow("fail_replay_child", async (x: number) => isReplay(x));
   const parent = flow("fail_replay_parent", async ({ x }: { x: number }) => {
     await sleep(1);

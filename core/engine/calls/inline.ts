@@ -351,7 +351,7 @@ async function recordLlm(
   { run, call, number }: InlineAttempt,
   recording: LlmRecording,
 ): Promise<void> {
-  const { index, name, hash, outcome, startedAt } = recording;
+  const { index, name, hash, outcome, startedAt, taken } = recording;
   const { values, clock } = run.session.context;
   const entry: LlmEntry = {
     t: "llm",
@@ -364,5 +364,5 @@ async function recordLlm(
     s: startedAt,
     at: clock.now(),
   };
-  await run.recordDurably([entry]);
+  await run.recordDurably([...taken, entry]);
 }
