@@ -188,7 +188,7 @@ async function publish(
   { bundle, manifest, manifestHash, tag }: Published,
 ): Promise<Deployment> {
   const document = await changeFlow(context, flow, (found) =>
-    publishVersion(found, version, {
+    publishVersion(flow, found, version, {
       at: Date.parse(manifest.createdAt),
       bundle: bundle.hash,
       manifest: manifestHash,

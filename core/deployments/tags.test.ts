@@ -43,7 +43,12 @@ test("a number is given once, and the next never goes down", () => {
   const reserved = reserveVersion(document, 7);
   expect(reserved.next).toBe(6);
   expect(reserved.versions[5]).toEqual({ state: "reserved", at: 7 });
-  const published = publishVersion(reserved, 5, { at: 8, bundle: "b", manifest: "m", tags: ["x"] });
+  const published = publishVersion("f", reserved, 5, {
+    at: 8,
+    bundle: "b",
+    manifest: "m",
+    tags: ["x"],
+  });
   expect(published).toMatchObject({ next: 6, versions: { 5: { state: "ready", at: 8 } } });
   expect(published.tags).toEqual({ ...document.tags, x: 5 });
 });
@@ -129,6 +134,11 @@ test.each<[string, () => unknown, string]>([
     "a tag on a flow nobody deployed",
     () => moveTag("f", none, "stable", 1),
     '[not_found] No deployments found for flow "f" on this stack. Deploy it: kitaru deploy FILE:f. `kitaru flow list` shows what is deployed.',
+  ],
+  [
+    "publishing a version that was deleted meanwhile",
+    () => publishVersion("f", document, 4, { at: 8, bundle: "b", manifest: "m", tags: ["x"] }),
+    '[state] Version 4 of flow "f" was deleted while it was being deployed. Deploy again; that makes a new version.',
   ],
   [
     "removing the default",

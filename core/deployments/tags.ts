@@ -41,13 +41,18 @@ export function reserveVersion(document: FlowDocument, at: number): FlowDocument
   };
 }
 
-/** Let a reserved version start executions, and give it its tags. The first one that is deployed is the default. */
+/** Let a reserved version start executions, and give it its tags. Throws a state error when it was deleted meanwhile. */
 export function publishVersion(
+  flow: string,
   document: FlowDocument,
   version: number,
   published: Omit<ReadyVersion, "state"> & { readonly tags: readonly string[] },
 ): FlowDocument {
   const { tags, ...record } = published;
+  if (document.versions[version]?.state !== "reserved")
+    throw new KitaruStateError(
+      `Version ${version} of flow "${flow}" was deleted while it was being deployed. Deploy again; that makes a new version.`,
+    );
   return {
     ...document,
     versions: { ...document.versions, [version]: { state: "ready", ...record } },
