@@ -57,6 +57,7 @@ export async function countWrites(
     const handle = await parked(gated.run(undefined, onRecorded));
     counts.whileWaiting = await added(take, () => pause(waitMs));
     await handle.cancel();
+    await handle.result().catch(() => undefined); // until its last write is counted
   });
   return counts;
 }
