@@ -6,6 +6,7 @@ import { StoredValue } from "../core/client/values.ts";
 import { KitaruUsageError } from "../core/errors.ts";
 import { askAt, exampleAnswer, readAnswer } from "./ask.ts";
 import { checkNode } from "./commands/doctor.ts";
+import { missingPackages } from "./commands/models.ts";
 import { describeFailure } from "./failure.ts";
 import { toPlain, toText } from "./plain.ts";
 import { bytes, makeStyle, oneLine, plural, relative, span, table } from "./text.ts";
@@ -168,6 +169,13 @@ test("failures are told without a stack", () => {
     code: "internal",
     message: expect.stringContaining("thrown"),
   });
+});
+
+test("packages that a model needs are looked for", () => {
+  const missing = ["@ai-sdk/openai", "@ai-sdk/none"].map((name) =>
+    missingPackages({ package: name }),
+  );
+  expect([...missing, missingPackages({})]).toEqual([[], ["@ai-sdk/none"], []]);
 });
 
 test("doctor knows which Node.js can run it", () => {

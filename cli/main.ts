@@ -9,7 +9,8 @@ const { stdin, stdout, stderr } = process;
 // What Node calls experimental is this package's affair, not its user's.
 process.removeAllListeners("warning");
 process.on("warning", (warning) => {
-  const isOurs = warning.name === "ExperimentalWarning" || /TYPELESS/.test(String(warning));
+  const code = "code" in warning ? warning.code : undefined;
+  const isOurs = warning.name === "ExperimentalWarning" || code === "MODULE_TYPELESS_PACKAGE_JSON";
   if (!isOurs) stderr.write(`${warning.name}: ${warning.message}\n`);
 });
 stdout.on("error", (error: NodeJS.ErrnoException) => {

@@ -4,12 +4,12 @@ import type { Command } from "commander";
 import type { StackDefinition } from "../../core/config.ts";
 import type { Runtime } from "../../core/engine/runtime.ts";
 import { messageOf } from "../../core/errors.ts";
-import { readHead } from "../../core/journal/head.ts";
-import { duePartition, timeKey } from "../../core/journal/inbox.ts";
+import { defineModels } from "../../core/models/registry.ts";
 import { configuredStacks, currentConfig, defaultStack, openStack } from "../../core/stacks.ts";
 import { loadConfigFlows } from "../config-flows.ts";
 import type { Console } from "../console.ts";
 import { CommandError } from "../failure.ts";
+import { overdueExecutions } from "../overdue.ts";
 import { bytes, oneLine, plural, span, table } from "../text.ts";
 import { checkModels } from "./models.ts";
 
@@ -96,21 +96,42 @@ async function checkProject(say: Console): Promise<Check[]> {
           remedy: `Choose one of ${Object.keys(stacks).join(", ")}: kitaru stack use NAME.`,
         },
       ];
+  const models = await checkModelsConfig();
+  // no stack opens then
+  if (models.length > 0) return [config, await checkFlows(), ...unknown, ...models];
   const perStack: Check[] = [];
   for (const [name, definition] of Object.entries(stacks))
     perStack.push(...(await checkStack(say, name, definition, name === active)));
   return [config, await checkFlows(), ...unknown, ...perStack];
 }
 
+/** What is wrong with the models of the config, if anything. */
+async function checkModelsConfig(): Promise<Check[]> {
+  const { config } = await currentConfig();
+  try {
+    defineModels(config.models, config.defaultModel);
+    return [];
+  } catch (error) {
+    return [failed("models", error)];
+  }
+}
+
 async function checkFlows(): Promise<Check> {
   try {
     const { flows, files } = await loadConfigFlows();
-    if (flows.length === 0)
+    if (files.length === 0)
       return {
         check: "flows",
         state: "warn",
         detail: "none in the config, so `kitaru dev` has nothing to keep going.",
         remedy: 'Name their modules: flows: ["./flows/*.ts"].',
+      };
+    if (flows.length === 0)
+      return {
+        check: "flows",
+        state: "warn",
+        detail: `${plural(files.length, "file")} of the config, and no flow in them.`,
+        remedy: 'Define one: export const hello = flow("hello", async () => …).',
       };
     const detail = `${flows.join(", ")} (${plural(files.length, "file")})`;
     return { check: "flows", state: "ok", detail };
@@ -189,24 +210,13 @@ async function checkSchema({ stack, backend }: Runtime): Promise<Check> {
   return { check: `records of ${stack}`, state: "ok", detail };
 }
 
-async function checkOverdue({ stack, backend, context }: Runtime): Promise<Check> {
-  const before = context.clock.now() - overdueMs;
-  const flows = new Map<string, number>();
-  for (let shard = 0; shard < backend.capabilities.dueShards; shard++) {
-    const page = await backend.records.listIndex("due", {
-      partition: duePartition(shard),
-      to: timeKey(before),
-      limit: 100,
-    });
-    for (const record of page.items) {
-      const head = await backend.records.get({ partition: record.partition, sort: "head" });
-      const flow = head === undefined ? "?" : readHead(head).facts.flow;
-      flows.set(flow, (flows.get(flow) ?? 0) + 1);
-    }
-  }
+async function checkOverdue(runtime: Runtime): Promise<Check> {
+  const { stack, context } = runtime;
+  const overdue = await overdueExecutions(runtime, context.clock.now() - overdueMs);
+  const flows = Map.groupBy(overdue, ({ flow }) => flow);
   const check = `executions of ${stack}`;
   if (flows.size === 0) return { check, state: "ok", detail: "none overdue" };
-  const counts = [...flows].map(([flow, count]) => `${count} of ${flow}`).join(", ");
+  const counts = [...flows].map(([flow, { length }]) => `${length} of ${flow}`).join(", ");
   return {
     check,
     state: "warn",
@@ -221,11 +231,20 @@ async function checkAliases(say: Console, runtime: Runtime): Promise<Check[]> {
     const check = `model ${alias}`;
     if (problem === undefined)
       return { check, state: "ok", detail: `${model}, credentials: ${credentials}` };
-    return { check, state: "warn", detail: model, remedy: oneLine(problem, 400) };
+    return { check, state: "warn", detail: `${model}.`, remedy: oneLine(problem, 400) };
   });
 }
 
 function failed(check: string, error: unknown, remedy?: string): Check {
-  const detail = oneLine(messageOf(error), 400);
-  return { check, state: "fail", detail, ...(remedy === undefined ? {} : { remedy }) };
+  const text = oneLine(messageOf(error), 400);
+  const detail = /[.!?]$/.test(text) ? text : `${text}.`;
+  const all = [
+    ...(remedy === undefined ? [] : [remedy]),
+    ...(isSyntaxError(error) ? ["`kitaru check FILE` shows the line."] : []),
+  ].join(" ");
+  return { check, state: "fail", detail, ...(all === "" ? {} : { remedy: all }) };
+}
+
+function isSyntaxError(error: unknown): boolean {
+  return error instanceof Error && error.cause instanceof SyntaxError;
 }

@@ -9,7 +9,8 @@ const config = `import { defineConfig } from "kitaru";
 
 export default defineConfig({
   flows: ["./flows/*.ts"],
-  // A model is asked for by its alias: llm(prompt, { model: "fast" }).
+  // A model is asked for by its alias: llm(prompt, { model: "fast" }). offline/extract needs no key and no network.
+  // For a real one: npm install ai @ai-sdk/anthropic, set ANTHROPIC_API_KEY, and write "anthropic/claude-haiku-4-5".
   models: { fast: "offline/extract" },
 });
 `;
@@ -28,6 +29,9 @@ export const hello = flow("hello", async ({ text }: { text: string }) => {
   return summary;
 });
 `;
+
+/** Of a project of its own: flows are ES modules. */
+const manifest = `${JSON.stringify({ private: true, type: "module" }, undefined, 2)}\n`;
 
 const ignored = [".kitaru/", ".env"];
 
@@ -54,7 +58,14 @@ async function init(say: Console, folder: string, isForced: boolean): Promise<vo
     throw new KitaruUsageError(
       `${there.join(" and ")} ${there.length === 1 ? "is" : "are"} there already. Overwrite with --force, or name another folder.`,
     );
+  const own = await packageOf(root);
+  const written = files.map(([file]) => file);
   try {
+    if (own === undefined) {
+      written.push(join(root, "package.json"));
+      await mkdir(root, { recursive: true });
+      await writeFile(join(root, "package.json"), manifest);
+    }
     for (const [file, content] of files) {
       await mkdir(dirname(file), { recursive: true });
       await writeFile(file, content);
@@ -63,13 +74,13 @@ async function init(say: Console, folder: string, isForced: boolean): Promise<vo
   } catch (error) {
     throw new KitaruUsageError(`${root} cannot be written: ${messageOf(error)}.`, { cause: error });
   }
-  const written = files.map(([file]) => file);
   say.item({ root, written }, [
     ...written.map((file) => `${say.style.green("wrote")}  ${relative(say.io.cwd, file)}`),
     "",
     "Next:",
     ...(folder === "." ? [] : [`  cd ${folder}`]),
-    ...(isInstalled(root) ? [] : ["  npm install kitaru ai"]),
+    ...(own?.isModule === false ? ["  npm pkg set type=module"] : []),
+    ...(isInstalled(root) ? [] : ["  npm install kitaru"]),
     `  ${say.io.self} run flows/hello.ts:hello --input '{"text": "A first flow. It waits for you."}'`,
   ]);
 }
@@ -93,6 +104,24 @@ async function addIgnored(file: string): Promise<void> {
   if (missing.length === 0) return;
   const start = text === "" || text.endsWith("\n") ? "" : "\n";
   await appendFile(file, `${start}${missing.join("\n")}\n`);
+}
+
+/** The package that a folder belongs to, if any. */
+async function packageOf(root: string): Promise<{ readonly isModule: boolean } | undefined> {
+  for (let folder = root; ; folder = dirname(folder)) {
+    const text = await readFile(join(folder, "package.json"), "utf8").catch(() => undefined);
+    if (text !== undefined) return { isModule: typeOf(text) === "module" };
+    if (folder === dirname(folder)) return undefined;
+  }
+}
+
+function typeOf(manifestText: string): unknown {
+  try {
+    const found: unknown = JSON.parse(manifestText);
+    return typeof found === "object" && found !== null && "type" in found ? found.type : undefined;
+  } catch {
+    return undefined; // whoever reads it next will say so
+  }
 }
 
 function isInstalled(root: string): boolean {

@@ -1,6 +1,8 @@
+import { findPackageJSON } from "node:module";
 import type { Command } from "commander";
 import { isKitaruError } from "../../core/errors.ts";
 import { resolveCredentials } from "../../core/models/credentials.ts";
+import type { Provider } from "../../core/models/providers.ts";
 import { resolveModel } from "../../core/models/registry.ts";
 import type { Runtime } from "../../core/engine/runtime.ts";
 import { type Console, openStack } from "../console.ts";
@@ -61,11 +63,26 @@ export async function checkModels(
       try {
         const resolved = resolveModel(alias, context.models);
         const { source } = await resolveCredentials(resolved, env, backend.secrets);
-        return { ...facts, credentials: source };
+        const missing = missingPackages(resolved.provider);
+        const problem = `Asking ${model} needs packages that are not installed: npm install ${missing.join(" ")}`;
+        return { ...facts, credentials: source, ...(missing.length === 0 ? {} : { problem }) };
       } catch (error) {
         if (!isKitaruError(error)) throw error;
         return { ...facts, credentials: "missing", problem: error.message };
       }
     }),
   );
+}
+
+/** Packages that asking a provider needs and that cannot be found from here. */
+export function missingPackages({ package: own }: Pick<Provider, "package">): string[] {
+  return own === undefined ? [] : ["ai", own].filter((name) => !isInstalled(name));
+}
+
+function isInstalled(name: string): boolean {
+  try {
+    return findPackageJSON(name, import.meta.url) !== undefined;
+  } catch {
+    return false;
+  }
 }

@@ -154,6 +154,7 @@ describe("missingPackage", () => {
     );
     expect(hasCode(error, "backend")).toBe(true);
     expect(error.cause).toBe(cause);
+    expect(error).toMatchObject({ retryable: false }); // a checkpoint that asks is not tried again
   });
 
   test("tells a broken package from a missing one", () => {

@@ -143,10 +143,11 @@ export function missingPackage(...packages: readonly string[]): (cause: unknown)
     const [wanted = ""] = packages;
     const command = `npm install ${packages.join(" ")}`;
     if (isModuleNotFound(cause)) {
-      throw new KitaruBackendError(
+      const error = new KitaruBackendError(
         `A model call needs the package ${wanted}, which is not installed. Run: ${command}`,
         { cause },
       );
+      throw Object.assign(error, { retryable: false }); // no other attempt finds it either
     }
     throw new KitaruBackendError(
       `The package ${wanted}, which a model call needs, does not load: ${messageOf(cause)}. ` +

@@ -46,9 +46,9 @@ async function makeRoot(): Promise<void> {
 
 afterAll(() => rm(root, { recursive: true }));
 
-function start(...args: readonly string[]): { child: ChildProcess; ran: Promise<Ran> } {
+function start(args: readonly string[], cwd = root): { child: ChildProcess; ran: Promise<Ran> } {
   const child = spawn(process.execPath, [binary, ...args], {
-    cwd: root,
+    cwd,
     stdio: ["ignore", "pipe", "pipe"],
   });
   let out = "";
@@ -61,7 +61,7 @@ function start(...args: readonly string[]): { child: ChildProcess; ran: Promise<
   return { child, ran };
 }
 
-const run = (...args: readonly string[]): Promise<Ran> => start(...args).ran;
+const run = (...args: readonly string[]): Promise<Ran> => start(args).ran;
 
 async function until(isSo: () => boolean): Promise<void> {
   while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 20));
@@ -70,14 +70,14 @@ async function until(isSo: () => boolean): Promise<void> {
 /** Start an execution and kill its process in the middle of a checkpoint. */
 async function killed(id: string): Promise<void> {
   const marker = join(root, id);
-  const { child, ran } = start(
+  const { child, ran } = start([
     "run",
     "flows.ts:slow",
     "--id",
     id,
     "--input",
     JSON.stringify(marker),
-  );
+  ]);
   await until(() => existsSync(marker));
   child.kill("SIGKILL");
   await ran;
@@ -101,6 +101,21 @@ test.concurrent("it prints its version, and one line for an error", async () => 
     out: "",
     err: "error: unknown command 'rn' (Did you mean run?)\n",
   });
+});
+
+test.concurrent("a project without a module type, and one that cannot be parsed", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "kitaru-typeless-"));
+  await writeFile(join(folder, "package.json"), "{}");
+  await writeFile(join(folder, "kitaru.config.ts"), 'export default { flows: ["broken.ts"] };');
+  await writeFile(join(folder, "broken.ts"), "export const a = ;");
+  const { code, out, err } = await start(["doctor"], folder).ran;
+  await rm(folder, { recursive: true });
+  expect(code).toBe(1);
+  expect(out).toMatch(/ok +config/);
+  expect(out).toMatch(
+    /fail +flows +\S+broken\.ts cannot be loaded: .*\. `kitaru check FILE` shows the line\./,
+  );
+  expect(err).toBe("error: 1 check failed: flows.\n"); // and nothing of Node.js about module types
 });
 
 test.concurrent("an execution is left waiting by one process and finished by another", async () => {
@@ -127,7 +142,7 @@ test.concurrent("a killed process's execution is resumed by another", async () =
 test("dev takes up a killed process's execution, and stops cleanly when it is interrupted", async () => {
   await makeRoot(); // it takes up whatever it finds
   await killed("killed-2");
-  const { child, ran } = start("dev");
+  const { child, ran } = start(["dev"]);
   let told = "";
   child.stderr?.on("data", (text: string) => (told += text));
   await until(() => /killed-2 {2}completed/.test(told));

@@ -462,6 +462,17 @@ test("a project is set up once, and its flow runs", async () => {
   expect(await fails("init", "mine")).toMatch(/are there already\. Overwrite with --force/);
   expect((await run("init", "mine", "--force")).code).toBe(0);
   expect(await readFile(join(root, "mine", ".gitignore"), "utf8")).toBe(".kitaru/\n.env\n");
+  expect(written.out).toMatch(/wrote {2}mine\/package\.json\n/);
+  const manifest = join(root, "mine", "package.json");
+  expect(JSON.parse(await readFile(manifest, "utf8"))).toEqual({ private: true, type: "module" });
+  await writeFile(manifest, '{ "name": "older" }');
+  const again = await run("init", "mine/inner");
+  expect(again.out).not.toContain("package.json");
+  expect(again.out).toContain("\n  npm pkg set type=module\n");
+  expect(again.out).toContain("\n  npm install kitaru\n");
+  expect((await run("check", "mine/flows")).out).toBe(
+    "Nothing found in 1 file (1 flow, 1 checkpoint, 1 wait).\n",
+  );
   await writeFile(join(root, "file"), "");
   expect(await fails("init", "file")).toMatch(/cannot be written/);
 });
@@ -481,9 +492,16 @@ test("doctor looks at everything, and fails for what must be mended", async () =
     /ok +records of local +empty/,
     /ok +executions of local +none overdue/,
     /ok +stack spare/,
-    /warn +model fast +openai\/gpt-5 .*OPENAI_API_KEY/,
+    /warn +model fast +openai\/gpt-5\. .*OPENAI_API_KEY/,
   ])
     expect(ran.out).toMatch(line);
+  await mkdir(join(root, "flows"));
+  await writeFile(join(root, "flows", "none.ts"), "export const none = 1;");
+  setConfig({ flows: ["flows/*.ts"], models: { fast: "nope/x" } });
+  const wrong = await run("doctor");
+  expect(wrong.out).toMatch(/warn +flows +1 file of the config, and no flow in them\. Define one/);
+  expect(wrong.out).toMatch(/fail +models +models\.fast\.model is "nope\/x"/);
+  expect(wrong.err).toBe("error: 1 check failed: models.\n");
   setConfig({ flows: ["none/*.ts"], stack: "gone" });
   const bad = await run("doctor", "-o", "json");
   expect(bad.code).toBe(1);
