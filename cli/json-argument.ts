@@ -24,12 +24,14 @@ export async function readJsonArgument({ option, text, cwd }: JsonArgument): Pro
   );
 }
 
+const textDecoder = new TextDecoder("utf-8", { fatal: true });
+
 async function readJsonFile(option: string, file: string): Promise<unknown> {
   let text: string;
   try {
     const { size } = await stat(file);
     checkSize(`${option} @${file}`, size);
-    text = await readFile(file, "utf8");
+    text = textDecoder.decode(await readFile(file));
   } catch (error) {
     if (error instanceof KitaruUsageError) throw error;
     throw new KitaruUsageError(`${option}: ${reasonOf(error, file)}`, { cause: error });
@@ -47,6 +49,8 @@ function checkSize(what: string, size: number): void {
 function reasonOf(error: unknown, file: string): string {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   if (code === "ENOENT") return `there is no file ${file}.`;
+  if (code === "ERR_ENCODING_INVALID_ENCODED_DATA")
+    return `${file} is not text in UTF-8. Save it as UTF-8 and try again.`;
   if (code === "EISDIR") return `${file} is a folder, not a file.`;
   return `${file} cannot be read: ${messageOf(error)}.`;
 }

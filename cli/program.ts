@@ -16,6 +16,7 @@ import { addRun } from "./commands/run.ts";
 import { addStack } from "./commands/stack.ts";
 import { Console } from "./console.ts";
 import type { Io } from "./io.ts";
+import { takeOnce } from "./options.ts";
 
 /** Run one command line; resolves to the exit code. */
 export async function runProgram(args: readonly string[], io: Io): Promise<number> {
@@ -34,7 +35,8 @@ export async function runProgram(args: readonly string[], io: Io): Promise<numbe
   }
 }
 
-async function makeProgram(say: Console): Promise<Command> {
+/** Every command, as the parser knows it. */
+export async function makeProgram(say: Console): Promise<Command> {
   const program = new Command("kitaru")
     .description("Durable agent flows in plain TypeScript.")
     .version(await packageVersion())
@@ -75,6 +77,7 @@ function everywhere(command: Command, say: Console): void {
       writeErr: () => undefined, // errors are told once, where the program ends
       getOutHasColors: () => false,
     });
+  takeOnce(command);
   for (const child of command.commands) everywhere(child, say);
 }
 

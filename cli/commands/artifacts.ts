@@ -1,11 +1,12 @@
 import { writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { ArtifactChoice, Artifacts } from "../../core/client/artifacts.ts";
 import type { ArtifactView } from "../../core/client/execution.ts";
 import { KitaruUsageError, messageOf } from "../../core/errors.ts";
+import { artifactTypes } from "../../core/primitives/artifact.ts";
 import { type Console, openStack } from "../console.ts";
-import { once, stackOption, wholeNumber } from "../options.ts";
+import { flowName, stackOption, wholeNumber } from "../options.ts";
 import { toPlain, toText } from "../plain.ts";
 import { bytes, relative, table } from "../text.ts";
 
@@ -34,22 +35,22 @@ export function addArtifacts(program: Command, say: () => Console): void {
     .command("list")
     .description("artifacts of an execution, or of all executions of a flow")
     .argument("[execution]", "execution id")
-    .option("--flow <name>", "of all executions of this flow, newest first", once("--flow"))
-    .option("--call <id>", "only of this call of the execution", once("--call"))
-    .option("--name <name>", "only of this name", once("--name"))
-    .option("--type <type>", "only of this type", once("--type"))
+    .option("--flow <name>", "of all executions of this flow, newest first", flowName)
+    .option("--call <id>", "only of this call of the execution")
+    .option("--name <name>", "only of this name")
+    .addOption(new Option("--type <type>", "only of this type").choices(artifactTypes))
     .option("--limit <count>", "with --flow: most artifacts shown (20)", wholeNumber(1, 1000))
-    .option("--cursor <cursor>", "with --flow: continue after this one", once("--cursor"))
+    .option("--cursor <cursor>", "with --flow: continue after this one")
     .addOption(stackOption())
     .action((id: string | undefined, options: ListOptions) => list(say(), id, options));
   group
     .command("get")
     .description("the value of an artifact, or of a call by EXECUTION/CALL")
     .argument("[id]", "artifact id, as `artifacts list` shows it; with --name an execution id")
-    .option("--name <name>", "name of the artifact", once("--name"))
-    .option("--flow <name>", "of the newest execution of this flow that has it", once("--flow"))
-    .option("--version <hash>", "with --flow: this version of it", once("--version"))
-    .option("--file <path>", "write the value to a file", once("--file"))
+    .option("--name <name>", "name of the artifact")
+    .option("--flow <name>", "of the newest execution of this flow that has it", flowName)
+    .option("--version <hash>", "with --flow: this version of it")
+    .option("--file <path>", "write the value to a file")
     .addOption(stackOption())
     .action((id: string | undefined, options: GetOptions) => get(say(), id, options));
 }

@@ -7,7 +7,7 @@ import { configFlowFiles } from "../config-flows.ts";
 import type { Console } from "../console.ts";
 import { deploymentTable } from "../deployment-text.ts";
 import { splitTarget } from "../flow-target.ts";
-import { once, stackOption } from "../options.ts";
+import { stackOption } from "../options.ts";
 
 interface DeployOptions {
   readonly stack?: string;
@@ -20,7 +20,7 @@ export function addDeploy(program: Command, say: () => Console): void {
     .command("deploy")
     .description("make a new version of flows; the first one of a flow becomes its default")
     .argument("[file:flow...]", "modules, or flows of them; left out: the config's `flows`")
-    .option("--tag <tag>", "tag the new versions get", once("--tag"))
+    .option("--tag <tag>", "tag the new versions get")
     .addOption(stackOption())
     .action((targets: readonly string[], options: DeployOptions) =>
       deploy(say(), targets, options, options.tag),

@@ -3,7 +3,7 @@ import { type Console, openStack } from "../console.ts";
 import { executionLines } from "../execution-text.ts";
 import { graphMermaid } from "../graph-mermaid.ts";
 import { graphLines } from "../graph-text.ts";
-import { once, stackOption } from "../options.ts";
+import { stackOption } from "../options.ts";
 import { waitLines } from "../waits.ts";
 
 interface GetOptions {
@@ -22,9 +22,11 @@ export function addExecutionsGet(group: Command, say: () => Console): void {
     .option("--graph", "show which call was given what, and by whom")
     .option("--readers", "in the graph, also who has loaded from it; looks at every execution")
     .addOption(
-      new Option("-o, --output <format>", "text, json, or mermaid for the graph")
-        .choices(["text", "json", "mermaid"])
-        .argParser(once("--output")),
+      new Option("-o, --output <format>", "text, json, or mermaid for the graph").choices([
+        "text",
+        "json",
+        "mermaid",
+      ]),
     )
     .addOption(stackOption())
     .action((id: string, options: GetOptions) =>

@@ -10,7 +10,7 @@ import { statusText } from "../execution-text.ts";
 import { CommandError } from "../failure.ts";
 import { checkSucceeded, follow, standingLines, watchExecution } from "../follow.ts";
 import { readJsonArgument } from "../json-argument.ts";
-import { once, several, stackOption, wholeNumber } from "../options.ts";
+import { several, stackOption, wholeNumber } from "../options.ts";
 import { oneLine, plural, table } from "../text.ts";
 
 interface CommandOptions {
@@ -32,7 +32,7 @@ export function addExecutionsReplay(group: Command, say: () => Console): void {
     .command("replay")
     .description("make a new execution of an earlier one, and run what depends on what is changed")
     .argument("<ids...>", "execution ids")
-    .option("--from <call>", "execute everything from this call on", once("--from"))
+    .option("--from <call>", "execute everything from this call on")
     .option(
       "--override <target=json>",
       "an outcome in place of the recorded one: checkpoint.NAME, wait.NAME, llm.NAME, flow.NAME or a call id",
@@ -41,7 +41,7 @@ export function addExecutionsReplay(group: Command, say: () => Console): void {
     .option("--args <target=json>", "run a call with these arguments: a JSON array", several)
     .option("--model <llm=model>", "have another model answer: llm.NAME=MODEL", several)
     .option("--skip <call>", "reuse the recorded outcome whatever else holds", several)
-    .option("-i, --input <json>", "fields laid over the recorded input, or @FILE", once("--input"))
+    .option("-i, --input <json>", "fields laid over the recorded input, or @FILE")
     .option(
       "--version <version>",
       "deployed version to run, or local, instead of the recorded one",

@@ -12,7 +12,7 @@ import { type Console, type OpenedStack, openStack } from "../console.ts";
 import { logLine, statusText } from "../execution-text.ts";
 import { checkSucceeded, follow, standingLines, watchExecution } from "../follow.ts";
 import { readJsonArgument } from "../json-argument.ts";
-import { once, stackOption, wholeNumber } from "../options.ts";
+import { flowName, stackOption, wholeNumber } from "../options.ts";
 import { oneLine, relative, span, table } from "../text.ts";
 import { askAbout, exampleValue, waitLines } from "../waits.ts";
 import { addExecutionsDiff } from "./executions-diff.ts";
@@ -46,11 +46,11 @@ export function addExecutions(program: Command, say: () => Console): void {
   group
     .command("list")
     .description("executions, newest first")
-    .option("--flow <name>", "only of this flow", once("--flow"))
+    .option("--flow <name>", "only of this flow", flowName)
     .addOption(new Option("--status <status>", "only of this status").choices(statuses))
-    .option("--replay-of <id>", "only direct replays of this execution", once("--replay-of"))
+    .option("--replay-of <id>", "only direct replays of this execution")
     .option("--limit <count>", "most executions shown", wholeNumber(1, 1000), 20)
-    .option("--cursor <cursor>", "continue after the execution with this cursor", once("--cursor"))
+    .option("--cursor <cursor>", "continue after the execution with this cursor")
     .addOption(stackOption())
     .action((options: ListOptions) => list(say(), options));
   addExecutionsGet(group, say);
@@ -58,7 +58,7 @@ export function addExecutions(program: Command, say: () => Console): void {
     .command("logs")
     .description("what was logged and what the runtime did, by time")
     .argument("<id>", "execution id")
-    .option("--call <id>", "only of this call", once("--call"))
+    .option("--call <id>", "only of this call")
     .addOption(stackOption())
     .action((id: string, options: StackChoice & { readonly call?: string }) =>
       logs(say(), id, options),
@@ -67,12 +67,8 @@ export function addExecutions(program: Command, say: () => Console): void {
     .command("input")
     .description("answer a wait; the execution then goes on")
     .argument("[id]", "execution id")
-    .option(
-      "--wait <name>",
-      "name or call id of the wait, when several are pending",
-      once("--wait"),
-    )
-    .option("--value <json>", "the answer as JSON, or @FILE to read it from", once("--value"))
+    .option("--wait <name>", "name or call id of the wait, when several are pending")
+    .option("--value <json>", "the answer as JSON, or @FILE to read it from")
     .option("--abort", "abort the wait instead")
     .option("--interactive", "ask at the terminal; without an id, about every pending wait")
     .addOption(stackOption())
@@ -140,11 +136,24 @@ async function logs(
   id: string,
   { stack, call }: StackChoice & { readonly call?: string },
 ): Promise<void> {
-  const { executions } = await openStack(stack);
+  const opened = await openStack(stack);
+  const { executions } = opened;
   const lines = await executions.logs(id, call === undefined ? {} : { call });
+  if (call !== undefined && lines.length === 0) await checkCall(opened, id, call);
   say.items(
     lines,
     lines.map((line) => logLine(say, line)),
+  );
+}
+
+/** Nothing is told of a call that does not exist, so its absence is. */
+async function checkCall({ executions }: OpenedStack, id: string, call: string): Promise<void> {
+  const { calls } = await executions.get(id);
+  if (calls.some((known) => known.id === call)) return;
+  const known = calls.map((each) => each.id);
+  throw new KitaruStateError(
+    `Execution ${id} has no call ${JSON.stringify(call)}. It has: ${known.length === 0 ? "none" : known.join(", ")}.`,
+    { code: "not_found" },
   );
 }
 

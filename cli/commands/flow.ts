@@ -6,7 +6,7 @@ import { tagVersion } from "../../core/deployments/versions.ts";
 import { KitaruUsageError } from "../../core/errors.ts";
 import { type Console, openStack } from "../console.ts";
 import { deploymentLines, versionCount, versionTable } from "../deployment-text.ts";
-import { once, stackOption, versionOption, wholeNumber } from "../options.ts";
+import { stackOption, versionOption, wholeNumber } from "../options.ts";
 import { replayCheckLines, summaryOf } from "../replay-check-text.ts";
 import { relative, table } from "../text.ts";
 import { type ChoiceOptions, choiceOf } from "../version-choice.ts";
@@ -37,7 +37,7 @@ export function addFlow(program: Command, say: () => Console): void {
     .description("versions of a flow, or one of them with all it holds")
     .argument("<flow>", "name of the flow")
     .addOption(versionOption("show this version"))
-    .option("--tag <tag>", "show the version of this tag", once("--tag"))
+    .option("--tag <tag>", "show the version of this tag")
     .addOption(stackOption())
     .action((flow: string, options: ChoiceOptions & StackChoice) => show(say(), flow, options));
   group

@@ -8,7 +8,7 @@ import { type Console, type OpenedStack, openStack } from "../console.ts";
 import { statusText } from "../execution-text.ts";
 import { checkSucceeded, follow, standingLines, watchExecution } from "../follow.ts";
 import { readJsonArgument } from "../json-argument.ts";
-import { once, stackOption, versionOption } from "../options.ts";
+import { stackOption, versionOption } from "../options.ts";
 import { type ChoiceOptions, choiceOf } from "../version-choice.ts";
 
 interface InvokeOptions extends ChoiceOptions {
@@ -25,9 +25,9 @@ export function addInvoke(program: Command, say: () => Console): void {
     .description("start a deployed flow; its default version unless another is named")
     .argument("<flow>", "name of the flow")
     .addOption(versionOption("start this version"))
-    .option("--tag <tag>", "start the version of this tag", once("--tag"))
-    .option("-i, --input <json>", "input as JSON, or @FILE to read it from", once("--input"))
-    .option("--id <id>", "makes the start idempotent", once("--id"))
+    .option("--tag <tag>", "start the version of this tag")
+    .option("-i, --input <json>", "input as JSON, or @FILE to read it from")
+    .option("--id <id>", "makes the start idempotent")
     .option("--wait", "follow it until it has ended or waits for an answer")
     .addOption(stackOption())
     .action((flow: string, options: InvokeOptions) => invoke(say(), flow, options));

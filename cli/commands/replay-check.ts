@@ -4,7 +4,7 @@ import { loadConfigFlows } from "../config-flows.ts";
 import { type Console, openStack } from "../console.ts";
 import { CommandError } from "../failure.ts";
 import { loadFlowTarget } from "../flow-target.ts";
-import { once, stackOption, wholeNumber } from "../options.ts";
+import { stackOption, wholeNumber } from "../options.ts";
 import { replayCheckLines, summaryOf } from "../replay-check-text.ts";
 
 interface CheckOptions {
@@ -22,8 +22,8 @@ export function addReplayCheck(program: Command, say: () => Console): void {
   program
     .command("replay-check")
     .description("check code against what executions have recorded; nothing runs but flow bodies")
-    .requiredOption("--flow <flow>", "name of the flow, or FILE:FLOW", once("--flow"))
-    .option("--tag <tag>", "executions of the version that has this tag", once("--tag"))
+    .requiredOption("--flow <flow>", "name of the flow, or FILE:FLOW")
+    .option("--tag <tag>", "executions of the version that has this tag")
     .addOption(versionOf("--version <version>", "executions of this version, a number or local"))
     .option("--last <count>", "most executions checked, the newest", wholeNumber(1, 1000), 20)
     .addOption(

@@ -7,7 +7,7 @@ import { type Console, type OpenedStack, stackOn } from "../console.ts";
 import { loadFlowTarget } from "../flow-target.ts";
 import { checkSucceeded, follow, standingLines, watchExecution } from "../follow.ts";
 import { readJsonArgument } from "../json-argument.ts";
-import { once, stackOption } from "../options.ts";
+import { stackOption } from "../options.ts";
 
 interface RunOptions {
   readonly input?: string;
@@ -21,8 +21,8 @@ export function addRun(program: Command, say: () => Console): void {
     .command("run")
     .description("start a flow of a file, and follow it")
     .argument("<file:flow>", "module and flow, such as flows/review.ts:review_flow")
-    .option("-i, --input <json>", "input as JSON, or @FILE to read it from", once("--input"))
-    .option("--id <id>", "makes the start idempotent", once("--id"))
+    .option("-i, --input <json>", "input as JSON, or @FILE to read it from")
+    .option("--id <id>", "makes the start idempotent")
     .addOption(stackOption())
     .action((target: string, options: RunOptions) => run(say(), target, options));
 }

@@ -68,7 +68,7 @@ async function rangeOf(
   const record = await context.backend.records.get(headKey(replayOf));
   if (record === undefined)
     throw new KitaruStateError(
-      `There is no execution "${replayOf}" on this stack. \`kitaru executions list\` shows what there is.`,
+      `There is no execution ${JSON.stringify(replayOf)} on this stack. \`kitaru executions list\` shows what there is.`,
       { code: "not_found" },
     );
   const { facts } = readHead(record);

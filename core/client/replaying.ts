@@ -200,7 +200,7 @@ async function factsOf({ context }: Runtime, source: string): Promise<HeadFacts>
   const record = await context.backend.records.get(headKey(source));
   if (record === undefined)
     throw new KitaruStateError(
-      `There is no execution "${source}" on this stack. \`kitaru executions list\` shows what there is.`,
+      `There is no execution ${JSON.stringify(source)} on this stack. \`kitaru executions list\` shows what there is.`,
       { code: "not_found" },
     );
   return readHead(record).facts;

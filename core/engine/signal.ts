@@ -15,6 +15,7 @@ import type { LoadedExecution } from "../journal/journal.ts";
 import type { JournalState } from "../journal/state.ts";
 import type { OpeningEntry, WaitingEntry } from "../journal/entry.ts";
 import { validateJson } from "../schema.ts";
+import { checkTarget, checkUnasked } from "./answer-target.ts";
 import { answerFields, checkAnswer, gateAnswer, isSameAnswer } from "./answer.ts";
 import { type Pin, contextOf, definitionsAtHand } from "./code.ts";
 import { type EngineContext, makeNonce } from "./context.ts";
@@ -93,7 +94,7 @@ async function say(
   const { head, journal } = execution;
   if (head === undefined)
     throw new KitaruStateError(
-      `There is no execution "${id}" on this stack. \`kitaru executions list\` shows what there is.`,
+      `There is no execution ${JSON.stringify(id)} on this stack. \`kitaru executions list\` shows what there is.`,
       { code: "not_found" },
     );
   const inbox = readInbox(execution.inbox);
@@ -149,7 +150,7 @@ async function itemFor(
     case "answer":
       return answerItem(context, situation, what, { i: nonce, at });
     case "abort":
-      return abortItem(situation, what.target, { i: nonce, at });
+      return abortItem(context, situation, what.target, { i: nonce, at });
     case "cancel":
       return cancelItem(situation, what.item ?? nonce, at);
     case "retry":
@@ -174,7 +175,7 @@ async function answerItem(
   what: Extract<Signal, { kind: "answer" }>,
   stamp: Stamp,
 ): Promise<InboxItem | (SignalResult & { repeated: true })> {
-  const target = resolveTarget(situation, what.target);
+  const target = resolveTarget(context, situation, what.target);
   const item: Stamp & AnswerItem = {
     ...stamp,
     ...(await checkedAnswer(context, situation, target, what.value)),
@@ -187,11 +188,12 @@ async function answerItem(
 }
 
 function abortItem(
+  context: EngineContext,
   situation: Situation,
   wanted: string | undefined,
   stamp: Stamp,
 ): InboxItem | (SignalResult & { repeated: true }) {
-  const target = resolveTarget(situation, wanted);
+  const target = resolveTarget(context, situation, wanted);
   const settled = settlement(situation, target);
   if (settled === undefined)
     return openOnly(situation, target, {
@@ -212,7 +214,20 @@ function openOnly<T>(situation: Situation, target: string, item: T): T {
 }
 
 /** The call an answer goes to: a call id as it is; a name as the one pending wait of that name. */
-function resolveTarget(situation: Situation, wanted: string | undefined): string {
+function resolveTarget(
+  context: EngineContext,
+  situation: Situation,
+  wanted: string | undefined,
+): string {
+  if (wanted !== undefined) checkTarget(wanted);
+  const target = targetOf(situation, wanted);
+  const { state, head } = situation;
+  if (!state.known.has(target) && !state.outcomes.has(target))
+    checkUnasked(context, head.facts, waitName(target));
+  return target;
+}
+
+function targetOf(situation: Situation, wanted: string | undefined): string {
   const { id, state } = situation;
   const pending = pendingWaits(situation);
   if (wanted === undefined) {

@@ -16,7 +16,7 @@ export function statusOf(execution: LoadedExecution, id: string, now: number): E
   const { head, journal } = execution;
   if (head === undefined)
     throw new KitaruStateError(
-      `There is no execution "${id}" on this stack. \`kitaru executions list\` shows what there is.`,
+      `There is no execution ${JSON.stringify(id)} on this stack. \`kitaru executions list\` shows what there is.`,
       { code: "not_found" },
     );
   const { state } = journal;

@@ -5,7 +5,8 @@ import { copied } from "./copied.ts";
 /** Kinds of artifact. */
 export type ArtifactType = "prompt" | "response" | "context" | "input" | "output" | "blob";
 
-const artifactTypes: readonly string[] = [
+/** Every {@link ArtifactType}. */
+export const artifactTypes: readonly string[] = [
   "prompt",
   "response",
   "context",
