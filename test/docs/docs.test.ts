@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import * as kitaruExports from "../../core/index.ts";
 import { kitaru } from "../cli/command-line.ts";
-import { type Block, blocksOf, codeOf, stepsOf } from "./markdown.ts";
+import { type Block, anchorsOf, blocksOf, codeOf, stepsOf } from "./markdown.ts";
 import { type Ids, difference, withRealIds, withShownIds } from "./output.ts";
 import { Project } from "./project.ts";
 
@@ -75,13 +75,18 @@ test("every kitaru command and option in code exists", async () => {
   expect(problems).toEqual([]);
 });
 
-test("every link to a file of the repository leads somewhere", () => {
-  const dead = [...texts].flatMap(([page, text]) =>
-    [...text.matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g)]
-      .map(([, path = ""]) => join(dirname(page), path))
-      .filter((path) => !existsSync(join(repository, path)))
-      .map((path) => `${page}: ${path}`),
-  );
+test("every link to a file of the repository, or to a heading in it, leads somewhere", async () => {
+  const dead: string[] = [];
+  for (const [page, text] of texts)
+    for (const [link, path = "", anchor] of text.matchAll(
+      /\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g,
+    )) {
+      const file = join(repository, path === "" ? page : join(dirname(page), path));
+      const isThere =
+        existsSync(file) &&
+        (anchor === undefined || anchorsOf(await readFile(file, "utf8")).includes(anchor));
+      if (!isThere) dead.push(`${page}: ${link}`);
+    }
   expect(dead).toEqual([]);
 });
 

@@ -30,6 +30,17 @@ export function codeOf(markdown: string): string[] {
   return [...blocksOf(markdown).map(({ text }) => text), ...inline];
 }
 
+/** What a link may name of a page: its headings, as GitHub writes them. */
+export function anchorsOf(markdown: string): string[] {
+  const headings = markdown.replaceAll(/^```[^]*?^```$/gm, "").matchAll(/^#+ (.+)$/gm);
+  return Array.from(headings, ([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\w -]/g, "")
+      .replaceAll(" ", "-"),
+  );
+}
+
 /** One command of a `console` block, and what it prints. */
 export interface Step {
   readonly command: string;
