@@ -1,8 +1,6 @@
 import { type KitaruConfig, type StackDefinition, loadConfig, savedStack } from "./config.ts";
-import { bundleSource } from "./deployments/bundle-source.ts";
-import { Runtime } from "./engine/runtime.ts";
+import type { Runtime } from "./engine/runtime.ts";
 import { KitaruUsageError } from "./errors.ts";
-import { defineModels } from "./models/registry.ts";
 import type { Backend } from "./ports/backend.ts";
 import type { ModelRegistry } from "./ports/model.ts";
 
@@ -95,6 +93,7 @@ export async function configuredStacks(): Promise<Readonly<Record<string, StackD
 /** The models of the config in force. */
 export async function configuredModels(): Promise<ModelRegistry> {
   const { config } = await currentConfig();
+  const { defineModels } = await import("./opening.ts");
   return defineModels(config.models, config.defaultModel);
 }
 
@@ -123,26 +122,23 @@ async function open(name: string): Promise<Runtime> {
     throw new KitaruUsageError(
       `There is no stack named "${name}". Configured are: ${Object.keys(stacks).join(", ")}. Add it to \`stacks\` in kitaru.config.ts, or choose another with \`kitaru stack use\`.`,
     );
-  const models = await configuredModels();
-  const backend = await definition.open({ name, root });
-  return new Runtime({ stack: name, backend, models, bundles: bundleSource(backend.blobs) });
+  return bind(name, () => definition.open({ name, root }));
 }
 
 function openBackend(backend: Backend): Promise<Runtime> {
-  const key = `backend:${backend.capabilities.kind}`;
+  const { kind } = backend.capabilities;
+  const key = `backend:${kind}`;
   const known = opened.get(key);
   if (known !== undefined) return known;
-  const opening = configuredModels().then(
-    (models) =>
-      new Runtime({
-        stack: backend.capabilities.kind,
-        backend,
-        models,
-        bundles: bundleSource(backend.blobs),
-      }),
-  );
+  const opening = bind(kind, () => backend);
   opened.set(key, opening);
   return opening;
+}
+
+async function bind(stack: string, ready: () => Backend | Promise<Backend>): Promise<Runtime> {
+  const { openRuntime } = await import("./opening.ts");
+  const models = await configuredModels();
+  return openRuntime(stack, await ready(), models);
 }
 
 async function defaultLocal(): Promise<StackDefinition> {

@@ -10,7 +10,8 @@ import { build } from "esbuild";
 
 process.chdir(`${import.meta.dirname}/..`);
 
-const core = "core/index.ts";
+/** What everything that runs needs: the definitions, and the engine. */
+const common = ["core/index.ts", "core/opening.ts"];
 const manifest = JSON.parse(readFileSync("package.json", "utf8"));
 /** Every program needs these, and as files of their own they would take longer to load than the rest. */
 const bundledPackages = ["devalue"];
@@ -45,31 +46,38 @@ async function bundle() {
     ignoreAnnotations: true,
   };
   const { metafile } = await build({ ...options, metafile: true, write: false });
-  await build({ ...options, plugins: [importingCore(rootsIn(metafile))] });
+  await build({ ...options, plugins: [sharingChunks(rootsIn(metafile))] });
 }
 
-/** What begins a chunk: an entry, or what is imported on demand. A stack that is only named loads no core. */
+/** What begins a chunk: an entry, or what is imported on demand. */
 function rootsIn({ outputs }) {
-  const isLight = (file) => matchesGlob(file, "{adapters,infra}/*/index.ts");
-  const roots = Object.values(outputs).map(({ entryPoint }) => entryPoint ?? "");
-  return new Set(roots.filter((file) => file !== "" && file !== core && !isLight(file)));
+  return new Set(Object.values(outputs).flatMap(({ entryPoint }) => entryPoint ?? []));
 }
 
 /**
- * Lets every root import the whole core. It is loaded by then anyway; but a bundler makes a chunk of
- * what has the same importers, so that it becomes one file instead of twenty.
+ * Lets every root import what is loaded by then anyway. A bundler makes a chunk of what has the same
+ * importers; so the definitions become one file and the engine another, instead of twenty.
  */
-function importingCore(roots) {
+function sharingChunks(roots) {
   return {
-    name: "importing-core",
-    setup({ onLoad, onResolve }) {
-      onResolve({ filter: /^core$/ }, () => ({ path: resolve(core), sideEffects: true }));
+    name: "sharing-chunks",
+    setup({ onLoad }) {
       onLoad({ filter: /\.ts$/ }, ({ path }) => {
-        if (!roots.has(relative(".", path))) return undefined;
-        return { contents: `${readFileSync(path, "utf8")}\nimport "core";\n`, loader: "ts" };
+        const file = relative(".", path);
+        if (!roots.has(file)) return undefined;
+        const imports = loadedBefore(file).map(
+          (name) => `import ${JSON.stringify(resolve(name))};`,
+        );
+        return { contents: `${readFileSync(path, "utf8")}\n${imports.join("\n")}\n`, loader: "ts" };
       });
     },
   };
+}
+
+/** A stack that is only named, and the definitions, load nothing else. */
+function loadedBefore(root) {
+  const isLight = matchesGlob(root, "{adapters,infra}/*/index.ts");
+  return isLight ? [] : common.slice(0, common.includes(root) ? common.indexOf(root) : undefined);
 }
 
 function entryOf(name) {

@@ -9,7 +9,7 @@ process.chdir(`${import.meta.dirname}/..`);
 
 /** Most files and KiB of this package. */
 const limits = {
-  kitaru: { files: 8, kib: 512 },
+  kitaru: { files: 4, kib: 200 },
   "kitaru/local": { files: 4, kib: 16 },
 };
 

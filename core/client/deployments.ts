@@ -2,19 +2,11 @@ import type { DeployParams } from "../deployments/deploy.ts";
 import type { Deployment, DeploymentSummary } from "../deployments/deployment.ts";
 import type { InvokeOptions } from "../deployments/invoke.ts";
 import type { VersionChoice } from "../deployments/tags.ts";
-import {
-  type MovedTag,
-  type RemovedTag,
-  getVersion,
-  listVersions,
-  removeVersion,
-  tagVersion,
-  untagVersion,
-} from "../deployments/versions.ts";
+import type { MovedTag, RemovedTag } from "../deployments/versions.ts";
 import { isLoadingModules, never } from "../engine/loading.ts";
 import type { Runtime } from "../engine/runtime.ts";
-import { type TagOptions, moveGated } from "./tag-gate.ts";
 import { type FlowHandle, startInvoke } from "../primitives/handle.ts";
+import type { TagOptions } from "./tag-gate.ts";
 
 /** Versions of flows, the tags that name them, and their executions. */
 export class Deployments {
@@ -29,11 +21,13 @@ export class Deployments {
    * interrupted. Throws a state error (`not_found`) when the flow was never deployed.
    */
   async list({ flow }: { readonly flow?: string } = {}): Promise<DeploymentSummary[]> {
+    const { listVersions } = await versions();
     return listVersions(await this.#open(), flow);
   }
 
   /** A version with its manifest; the one tagged `default` unless another is named. */
   async get(flow: string, choice: VersionChoice = {}): Promise<Deployment> {
+    const { getVersion } = await versions();
     return getVersion(await this.#open(), flow, choice);
   }
 
@@ -43,7 +37,6 @@ export class Deployments {
    */
   async deploy(params: DeployParams): Promise<Deployment[]> {
     if (isLoadingModules()) return never; // a module that deploys itself is loaded to be deployed
-    // loaded here: most programs never deploy
     const { deploy } = await import("../deployments/deploy.ts");
     return deploy(await this.#open(), params);
   }
@@ -60,12 +53,15 @@ export class Deployments {
    */
   async tag(flow: string, tag: string, { version, gate }: TagOptions): Promise<MovedTag> {
     const runtime = await this.#open();
-    if (gate === undefined || gate === false) return tagVersion(runtime, flow, tag, version);
+    if (gate === undefined || gate === false)
+      return (await versions()).tagVersion(runtime, flow, tag, version);
+    const { moveGated } = await import("./tag-gate.ts");
     return moveGated(runtime, { flow, tag, version, ...(gate === true ? {} : gate) });
   }
 
   /** Take a tag away. Throws a usage error for `default`, which can only be moved. */
   async untag(flow: string, tag: string): Promise<RemovedTag> {
+    const { untagVersion } = await versions();
     return untagVersion(await this.#open(), flow, tag);
   }
 
@@ -74,6 +70,12 @@ export class Deployments {
    * ended.
    */
   async delete(flow: string, { version }: { readonly version: number }): Promise<void> {
+    const { removeVersion } = await versions();
     await removeVersion(await this.#open(), flow, version);
   }
+}
+
+/** Most programs never deploy. */
+function versions(): Promise<typeof import("../deployments/versions.ts")> {
+  return import("../deployments/versions.ts");
 }

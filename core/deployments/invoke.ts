@@ -13,7 +13,7 @@ export type InvokeOptions = VersionChoice & {
   readonly id?: string;
 };
 
-interface InvokeParams {
+export interface InvokeParams {
   readonly id: string;
   readonly flow: string;
   readonly input: unknown;

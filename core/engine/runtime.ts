@@ -1,4 +1,4 @@
-import type { Head } from "../journal/head.ts";
+import type { ExecutionStatus, Head } from "../journal/head.ts";
 import { headKey, isEnd, readHead } from "../journal/head.ts";
 import type { ModelRegistry } from "../ports/model.ts";
 import type { Backend } from "../ports/backend.ts";
@@ -8,7 +8,9 @@ import { advance, parkExecution } from "./advance.ts";
 import { cancellable } from "./calls/cancel-watch.ts";
 import { type BundleSource, type EngineContext, engineContext } from "./context.ts";
 import { type Registry, registry as programRegistry } from "./definitions.ts";
-import { isReopened } from "./status.ts";
+import { type Signal, type SignalResult, signal } from "./signal.ts";
+import { type StartExecution, startExecution } from "./start.ts";
+import { isReopened, readStatus } from "./status.ts";
 import { sweep } from "./sweep.ts";
 import { recordCrash, runTask } from "./task.ts";
 
@@ -54,6 +56,21 @@ export class Runtime {
     });
     this.host = hostOf(this.context, (id, error) => this.#tell(id, { error }));
     params.backend.orchestrator.attach?.(this.host);
+  }
+
+  /** Start an execution, or take up the one of its id. */
+  start(params: StartExecution): Promise<Head> {
+    return startExecution(this.context, params);
+  }
+
+  /** Say something to an execution, durably. */
+  signal(executionId: string, what: Signal): Promise<SignalResult> {
+    return signal(this.context, executionId, what);
+  }
+
+  /** The status of an execution as its journal tells it. */
+  status(executionId: string): Promise<ExecutionStatus> {
+    return readStatus(this.context, executionId);
   }
 
   /**
@@ -148,9 +165,7 @@ function hostOf(context: EngineContext, failed: OrchestratorHost["failed"]): Orc
     advance: (params) => advance(context, params),
     park: (params) => parkExecution(context, params),
     task: (ref, options) =>
-      cancellable(context, ref.executionId, options?.signal, (signal) =>
-        runTask(context, ref, signal),
-      ),
+      cancellable(context, ref.executionId, options?.signal, (stop) => runTask(context, ref, stop)),
     crashed: (ref, why) => recordCrash(context, ref, why),
     sweep: () => sweep(context),
     knows: ({ flow, bundle }) =>

@@ -1,4 +1,4 @@
-import { type InvokeOptions, invokeVersion } from "../deployments/invoke.ts";
+import type { InvokeOptions, InvokeParams } from "../deployments/invoke.ts";
 import type { VersionChoice } from "../deployments/tags.ts";
 import { type Duration, parseDuration } from "../duration.ts";
 import type { Pin } from "../engine/code.ts";
@@ -7,9 +7,6 @@ import type { FlowDefinition } from "../engine/definitions.ts";
 import { isLoadingModules, never } from "../engine/loading.ts";
 import type { Runtime } from "../engine/runtime.ts";
 import { currentScope } from "../engine/scope.ts";
-import { signal } from "../engine/signal.ts";
-import { startExecution } from "../engine/start.ts";
-import { readStatus } from "../engine/status.ts";
 import {
   KitaruContextError,
   KitaruExecutionError,
@@ -60,17 +57,17 @@ export function startRun<T>({ definition, options, isInert, ...given }: RunParam
   const input = copied(given.input); // a schema may make something storable of what is not
   const runtime = isInert ? never : activeRuntime({ call: options.stack, flow: definition.stack });
   const started = runtime.then((opened) => {
-    const { context, stack, backend } = opened;
+    const { stack, backend } = opened;
     const { name: flow, bundle, source } = definition;
     if (bundle === undefined && backend.capabilities.deployedOnly === true)
-      return invokeVersion(opened, {
+      return invoke(opened, {
         id,
         flow,
         input,
         choice: {},
         isIdempotent: options.id !== undefined,
       });
-    return startExecution(context, {
+    return opened.start({
       id,
       flow: definition,
       input,
@@ -115,9 +112,14 @@ export function startInvoke<T>(
   const isIdempotent = options.id !== undefined;
   const runtime = isLoadingModules() ? never : open();
   const started = runtime.then((opened) =>
-    invokeVersion(opened, { id, flow, input, choice, isIdempotent }),
+    invoke(opened, { id, flow, input, choice, isIdempotent }),
   );
   return startedHandle<T>(id, runtime, started);
+}
+
+async function invoke(runtime: Runtime, params: InvokeParams): Promise<unknown> {
+  const { invokeVersion } = await import("../deployments/invoke.ts");
+  return invokeVersion(runtime, params);
 }
 
 /** Hold an execution that exists. */
@@ -139,7 +141,7 @@ class Handle<T> implements FlowHandle<T> {
 
   async status(): Promise<ExecutionStatus> {
     await this.started;
-    return readStatus((await this.#runtime).context, this.id);
+    return (await this.#runtime).status(this.id);
   }
 
   async result(options: { readonly timeout?: Duration } = {}): Promise<T> {
@@ -175,7 +177,7 @@ class Handle<T> implements FlowHandle<T> {
 
   async cancel(): Promise<void> {
     await this.started;
-    await signal((await this.#runtime).context, this.id, { kind: "cancel" });
+    await (await this.#runtime).signal(this.id, { kind: "cancel" });
   }
 }
 

@@ -1,7 +1,7 @@
 import type { FlowDefinition } from "../engine/definitions.ts";
 import { never } from "../engine/loading.ts";
 import type { Override } from "../engine/replay/override.ts";
-import { type ReplayRequest, startReplay } from "../engine/replay/start-replay.ts";
+import type { ReplayRequest } from "../engine/replay/start-replay.ts";
 import { activeRuntime } from "../stacks.ts";
 import { copied } from "./copied.ts";
 import {
@@ -53,13 +53,9 @@ export function startReplayRun<T>(params: ReplayRunParams): FlowHandle<T> {
     ...(input === undefined ? {} : { input: copied(input) }),
   };
   const runtime = isInert ? never : activeRuntime({ call: stack, flow: definition.stack });
-  const started = runtime.then((opened) =>
-    startReplay(opened.context, {
-      ...request,
-      pin: pinOf(definition),
-      id,
-      stack: opened.stack,
-    }),
-  );
+  const started = runtime.then(async ({ context, stack: opened }) => {
+    const { startReplay } = await import("../engine/replay/start-replay.ts");
+    return startReplay(context, { ...request, pin: pinOf(definition), id, stack: opened });
+  });
   return startedHandle<T>(id, runtime, started);
 }

@@ -2,7 +2,6 @@ import { type Duration, parseDuration } from "../duration.ts";
 import { type WaitDefinition, checkName, definingRegistry } from "../engine/definitions.ts";
 import type { Override } from "../engine/replay/override.ts";
 import { flowScope } from "../engine/scope.ts";
-import { signal } from "../engine/signal.ts";
 import type { SchemaInput, SchemaOutput, StandardSchema } from "../schema.ts";
 import { activeRuntime } from "../stacks.ts";
 import { copied } from "./copied.ts";
@@ -105,7 +104,7 @@ export function wait<
     { call, stack }: AnswerOptions = {},
   ): Promise<void> => {
     const runtime = await activeRuntime(stack === undefined ? {} : { stack });
-    await signal(runtime.context, executionId, { ...what, target: call ?? name });
+    await runtime.signal(executionId, { ...what, target: call ?? name });
   };
   const handle = Object.assign(ask, {
     answer: (executionId: string, value?: unknown, how?: AnswerOptions) =>
