@@ -80,19 +80,21 @@ const schema = `
 `;
 
 const isKey = "partition = ? AND sort = ?";
-/** Parameters of a write, the same for all: version, body, partition, sort, expected version, index keys. */
-const isExpected = "partition = ?3 AND sort = ?4 AND version = ?5";
+const isExpected = `${isKey} AND version = ?`;
+const isFlow = "flow_partition IS ? AND flow_sort IS ?";
+const isDue = "due_partition IS ? AND due_sort IS ?";
+/** Parameters have no numbers: Node 22 takes such for named ones, and binds no value to them by its place. */
 const sql = {
   get: `SELECT version, body FROM records WHERE ${isKey}`,
   insert: `INSERT INTO records (version, body, partition, sort, ${indexColumns.join(", ")})
-           VALUES (?1, ?2, ?3, ?4, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING`,
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
   // SQLite rewrites an index for a column that is set, changed or not: those that stay are compared instead.
-  replaceBody: `UPDATE records SET version = ?1, body = ?2 WHERE ${isExpected}
-                AND flow_partition IS ?6 AND flow_sort IS ?7 AND due_partition IS ?8 AND due_sort IS ?9`,
-  replaceDue: `UPDATE records SET version = ?1, body = ?2, due_partition = ?8, due_sort = ?9 WHERE ${isExpected}
-               AND flow_partition IS ?6 AND flow_sort IS ?7`,
-  replaceAll: `UPDATE records SET version = ?1, body = ?2, flow_partition = ?6, flow_sort = ?7,
-               due_partition = ?8, due_sort = ?9 WHERE ${isExpected}`,
+  replaceBody: `UPDATE records SET version = ?, body = ?
+                WHERE ${isExpected} AND ${isFlow} AND ${isDue}`,
+  replaceDue: `UPDATE records SET version = ?, body = ?, due_partition = ?, due_sort = ?
+               WHERE ${isExpected} AND ${isFlow}`,
+  replaceAll: `UPDATE records SET version = ?, body = ?, flow_partition = ?, flow_sort = ?,
+               due_partition = ?, due_sort = ? WHERE ${isExpected}`,
   delete: `DELETE FROM records WHERE ${isKey} AND version = ?`,
 } as const;
 
@@ -169,12 +171,20 @@ class SqliteRecords implements LocalRecords {
 
   #replace(record: RecordDraft, expect: Expectation, version: Version): boolean {
     const { partition, sort, indexes } = record;
-    const isNew = expect === "absent";
-    const key = [partition, sort, isNew ? null : expect];
-    const values = [version, toStored(record.body), ...key, ...indexValues(indexes)];
-    if (isNew) return this.#changes(sql.insert, values);
-    const likely = indexes === undefined ? sql.replaceBody : sql.replaceDue;
-    return this.#changes(likely, values) || this.#changes(sql.replaceAll, values);
+    const made = [version, toStored(record.body)];
+    const keys = indexValues(indexes);
+    if (expect === "absent") return this.#changes(sql.insert, [...made, partition, sort, ...keys]);
+    const expected = [partition, sort, expect];
+    const isReplaced =
+      indexes === undefined
+        ? this.#changes(sql.replaceBody, [...made, ...expected, ...keys])
+        : this.#changes(sql.replaceDue, [
+            ...made,
+            ...keys.slice(2),
+            ...expected,
+            ...keys.slice(0, 2),
+          ]);
+    return isReplaced || this.#changes(sql.replaceAll, [...made, ...keys, ...expected]);
   }
 
   #changes(text: string, values: readonly SQLInputValue[]): boolean {
