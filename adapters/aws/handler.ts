@@ -4,7 +4,7 @@ import type { Directive, TaskRef } from "../../core/ports/orchestrator.ts";
 import { awsBackend } from "./backend.ts";
 import { type MachineDirective, machineDirective } from "./directive.ts";
 import { report } from "./metrics.ts";
-import { openMachines } from "./clients/sfn.ts";
+import type { Machines } from "./clients/sfn.ts";
 import { KitaruUsageError, messageOf } from "../../core/errors.ts";
 
 /** What Lambda tells a function of its invocation; the part this package uses. */
@@ -115,15 +115,25 @@ async function begin(
   const directive = await runtime.host.advance({ executionId, owner, deadline: deadline(context) });
   countEnd(directive);
   if (directive.kind === "end") return;
-  const machines = openMachines({});
   try {
-    await machines.start({
-      stateMachineArn: machine,
-      name: owner,
-      input: JSON.stringify({ executionId, owner }),
-    });
+    await withMachines((machines) =>
+      machines.start({
+        stateMachineArn: machine,
+        name: owner,
+        input: JSON.stringify({ executionId, owner }),
+      }),
+    );
   } catch (error) {
     if (!(error instanceof Error && error.name === "ExecutionAlreadyExists")) throw error;
+  }
+}
+
+/** The client is loaded here: most invocations need none. */
+async function withMachines(use: (machines: Machines) => Promise<void>): Promise<void> {
+  const { openMachines } = await import("./clients/sfn.ts");
+  const machines = openMachines({});
+  try {
+    await use(machines);
   } finally {
     machines.close();
   }
@@ -131,15 +141,12 @@ async function begin(
 
 /** A cancelled execution aborts its machine, so that the console shows what happened. Best effort: it ends anyway. */
 async function stopMachine(machine: string, executionId: string): Promise<void> {
-  const machines = openMachines({});
   try {
-    await machines.stop(machine, executionId);
+    await withMachines((machines) => machines.stop(machine, executionId));
   } catch (error) {
     process.stderr.write(
       `The machine of ${executionId} could not be stopped: ${messageOf(error)}\n`,
     );
-  } finally {
-    machines.close();
   }
 }
 

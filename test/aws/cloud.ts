@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CreateRoleCommand, IAMClient } from "@aws-sdk/client-iam";
-import { CreateFunctionCommand, LambdaClient } from "@aws-sdk/client-lambda";
+import { CreateFunctionCommand, InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import { PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { type Zippable, zipSync } from "fflate";
@@ -15,7 +15,8 @@ import {
   noDynamoLocal,
   startDynamoLocal,
 } from "../emulators/dynamodb-local.ts";
-import { noMoto, startMoto } from "../emulators/moto.ts";
+import { type FaultProxy, startFaultProxy } from "../emulators/fault-proxy.ts";
+import { type FunctionFaults, noMoto, startMoto } from "../emulators/moto.ts";
 
 /** Why there is no emulated cloud here; undefined when there is. */
 export const noCloud: string | undefined = noDynamoLocal ?? noMoto;
@@ -25,12 +26,23 @@ export interface Cloud {
   /** Options of `aws()`. */
   readonly name: string;
   readonly endpoint: string;
+  /** ARN of one of its functions, and the environment they have. */
+  functionArn(entry: FunctionRole): string;
+  readonly variables: Readonly<Record<string, string>>;
+  /** What stands before the table, and before everything else. */
+  readonly table: FaultProxy;
+  readonly services: FaultProxy;
+  setFaults(faults: FunctionFaults): void;
+  /** Invoke the sweep as its schedule would, so much later than now. */
+  sweep(aheadMs?: number): Promise<void>;
   /** Environment under which the SDK finds the emulators. */
   readonly env: Readonly<Record<string, string>>;
   close(): Promise<void>;
 }
 
 interface CloudOptions {
+  /** Time an advance has. @default 60 */
+  readonly advanceSeconds?: number;
   /** More variables of the functions' environment. */
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -39,9 +51,16 @@ interface CloudOptions {
 export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
   const name = "agents";
   const [dynamo, moto] = await Promise.all([startDynamoLocal(), startMoto()]);
+  const [table, services] = await Promise.all([
+    startFaultProxy(dynamo.endpoint),
+    startFaultProxy(moto.endpoint),
+  ]);
+  const endpoints = {
+    AWS_ENDPOINT_URL: services.endpoint,
+    AWS_ENDPOINT_URL_DYNAMODB: table.endpoint,
+  };
   const env = {
-    AWS_ENDPOINT_URL: moto.endpoint,
-    AWS_ENDPOINT_URL_DYNAMODB: dynamo.endpoint,
+    ...endpoints,
     AWS_REGION: "us-east-1",
     AWS_ACCESS_KEY_ID: "emulated",
     AWS_SECRET_ACCESS_KEY: "emulated",
@@ -49,7 +68,8 @@ export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
   const document = await createRuntime(name, {
     moto: moto.endpoint,
     dynamo: dynamo.endpoint,
-    environment: { AWS_ENDPOINT_URL_DYNAMODB: dynamo.endpoint, ...options.environment },
+    advanceSeconds: options.advanceSeconds ?? 60,
+    environment: { ...endpoints, ...options.environment },
   });
   const parameters = new SSMClient(emulated(moto.endpoint));
   await parameters.send(
@@ -63,25 +83,46 @@ export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
   return {
     name,
     endpoint: moto.endpoint,
+    functionArn: (entry) => document.advance.replace(/advance$/, entry),
+    variables: variablesOf(name, endpoints),
+    table,
+    services,
+    setFaults: (faults) => moto.setFaults(faults),
+    sweep: (aheadMs = 0) => invoke(moto.endpoint, `kitaru-${name}-sweep`, { aheadMs }),
     env,
     close: async () => {
-      await Promise.all([dynamo.close(), moto.close()]);
+      await Promise.all([dynamo, moto, table, services].map((part) => part.close()));
     },
   };
+}
+
+async function invoke(endpoint: string, name: string, event: object): Promise<void> {
+  const lambda = new LambdaClient({ ...emulated(endpoint), maxAttempts: 1 });
+  await lambda.send(new InvokeCommand({ FunctionName: name, Payload: JSON.stringify(event) }));
+  lambda.destroy();
 }
 
 interface Places {
   readonly moto: string;
   readonly dynamo: string;
+  readonly advanceSeconds: number;
   readonly environment: Readonly<Record<string, string>>;
+}
+
+function variablesOf(name: string, environment: Readonly<Record<string, string>>) {
+  return {
+    KITARU_AWS_NAME: name,
+    KITARU_AWS_TABLE: `kitaru-${name}`,
+    KITARU_AWS_BUCKET: `kitaru-${name}-123456789012-us-east-1`,
+    ...environment,
+  };
 }
 
 async function createRuntime(
   name: string,
-  { moto, dynamo, environment }: Places,
+  { moto, dynamo, advanceSeconds, environment }: Places,
 ): Promise<RuntimeDocument> {
-  const table = `kitaru-${name}`;
-  const bucket = `kitaru-${name}-123456789012-us-east-1`;
+  const { KITARU_AWS_TABLE: table, KITARU_AWS_BUCKET: bucket } = variablesOf(name, environment);
   const options = emulated(moto);
   await createTable(dynamo, table);
   const s3 = new S3Client({ ...options, forcePathStyle: true });
@@ -106,19 +147,14 @@ async function createRuntime(
         MemorySize: 512,
         Code: { ZipFile: code },
         Environment: {
-          Variables: {
-            KITARU_AWS_NAME: name,
-            KITARU_AWS_TABLE: table,
-            KITARU_AWS_BUCKET: bucket,
-            ...environment,
-          },
+          Variables: variablesOf(name, environment),
         },
       }),
     );
     return FunctionArn ?? "";
   };
   const [advance, park, task, api] = await Promise.all([
-    create("advance", 60),
+    create("advance", advanceSeconds),
     create("park", 30),
     create("task", 60),
     create("api", 30),

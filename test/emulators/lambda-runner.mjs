@@ -1,6 +1,6 @@
 // A Lambda execution environment: loads a handler once, then answers one invocation a line.
 // Usage: lambda-runner.mjs FOLDER FILE.EXPORT; {event, context} in, {result, failed} out.
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
@@ -13,11 +13,19 @@ const file = [".mjs", ".js", ".cjs"]
 const answer = process.stdout.write.bind(process.stdout);
 process.stdout.write = process.stderr.write.bind(process.stderr);
 
+const faults = () => JSON.parse(readFileSync(process.env.FAULTS));
+const realNow = Date.now;
+const skew = Math.random() * 2 - 1;
+let offsetMs = 0;
+Date.now = () => realNow() + offsetMs;
+
 const module = await import(pathToFileURL(file));
 const run = module[handler.slice(dot + 1)] ?? module.default?.[handler.slice(dot + 1)];
 
 for await (const line of createInterface({ input: process.stdin })) {
   const { event, context } = JSON.parse(line);
+  // clocks of processes differ by up to `skewMs`; a schedule may ask what would be done so much later
+  offsetMs = Math.round(skew * (faults().skewMs ?? 0)) + (event?.aheadMs ?? 0);
   answer(`${JSON.stringify(await invoke(event, context))}\n`);
 }
 

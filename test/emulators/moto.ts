@@ -1,5 +1,15 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Emulator, startServer } from "./server.ts";
 
@@ -9,13 +19,43 @@ const environment = here("../../node_modules/.cache/kitaru-emulators");
 /** Why moto cannot run here; undefined when it can. Installs it on the first call. */
 export const noMoto: string | undefined = install();
 
+/** What is to go wrong with functions. */
+export interface FunctionFaults {
+  /** Share of invocations whose process is killed while they run. */
+  readonly kills?: number;
+  /** Clocks of processes differ from that of this machine by up to so much. */
+  readonly skewMs?: number;
+}
+
+/** A running moto. */
+export interface Moto extends Emulator {
+  /** From now on, instead of what was said before. */
+  setFaults(faults: FunctionFaults): void;
+}
+
 /** Start moto: S3, Step Functions, Lambda, Secrets Manager, CloudFormation and the rest, in memory. */
-export function startMoto(): Promise<Emulator> {
-  return startServer({
+export async function startMoto(): Promise<Moto> {
+  const folder = mkdtempSync(join(tmpdir(), "kitaru-moto-"));
+  const file = join(folder, "faults.json");
+  const setFaults = (faults: FunctionFaults): void => {
+    writeFileSync(`${file}.new`, JSON.stringify(faults));
+    renameSync(`${file}.new`, file); // it is read all the time
+  };
+  setFaults({});
+  const { PATH = "", SEED = "1" } = process.env;
+  const { endpoint, close } = await startServer({
     program: `${environment}/bin/python`,
     args: (port) => [here("moto_server.py"), String(port)],
-    options: { env: { PATH: process.env["PATH"] ?? "", NODE: process.execPath } },
+    options: { env: { PATH, SEED, NODE: process.execPath, FAULTS: file } },
   });
+  return {
+    endpoint,
+    setFaults,
+    close: async () => {
+      await close();
+      rmSync(folder, { recursive: true });
+    },
+  };
 }
 
 /** Put the pinned requirements into a virtual environment of their own, once. */

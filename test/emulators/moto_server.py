@@ -1,5 +1,5 @@
 """moto as a server that really runs what it is given: Step Functions executions with JSONata, and Lambda
-functions as Node processes. Usage: moto_server.py PORT, with NODE (program) and JSONATA (module) in the environment.
+functions as Node processes. Usage: moto_server.py PORT, with NODE (program) and FAULTS (file of what is to go wrong) in the environment.
 
 Every patch below replaces something moto leaves out or stubs out; each says what.
 """
@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -38,6 +39,7 @@ default_user_config["lambda"] = {"use_docker": False}
 
 import moto.awslambda.models as lambda_models  # noqa: E402
 import moto.stepfunctions.models as sfn_models  # noqa: E402
+import moto.stepfunctions.parser.asl.component.common.retry.retrier_decl as retrier_decl  # noqa: E402
 import moto.stepfunctions.parser.asl.jsonata.jsonata as jsonata  # noqa: E402
 from moto.awslambda_simple.models import (  # noqa: E402
     LambdaSimpleBackend,
@@ -85,6 +87,15 @@ class LineProcess:
         return json.loads(line) if line else None
 
 
+chance = random.Random(os.environ.get("SEED", "1"))
+
+
+def faults():
+    """What a test wants to go wrong at the moment."""
+    with open(os.environ["FAULTS"]) as file:
+        return json.load(file)
+
+
 # ---- Lambda: a pool of processes for each version of a function's code, one invocation a process at a time
 
 
@@ -98,7 +109,7 @@ class Lambdas:
     def invoke(self, function, event, request_id):
         key = self.key_of(function)
         process = self.take(key) or self.start(function, key)
-        timer = threading.Timer(float(function.timeout or 3), process.process.kill)
+        timer = threading.Timer(self.seconds_to_live(function), process.process.kill)
         timer.start()
         answer = process.ask({"event": event, "context": self.context_of(function, request_id)})
         timer.cancel()
@@ -111,6 +122,13 @@ class Lambdas:
         with self.lock:
             self.idle.setdefault(key, []).append(process)
         return answer["result"], answer["failed"]
+
+    def seconds_to_live(self, function):
+        """Until its timeout, or less: `kills` is the share of invocations that are killed."""
+        with self.lock:
+            if chance.random() < faults().get("kills", 0):
+                return chance.uniform(0, 0.06)
+        return float(function.timeout or 3)
 
     def key_of(self, function):
         environment = json.dumps(function.environment_vars or {}, sort_keys=True)
@@ -137,6 +155,7 @@ class Lambdas:
             "AWS_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": "emulated",
             "AWS_SECRET_ACCESS_KEY": "emulated",
+            "FAULTS": os.environ["FAULTS"],
             "AWS_LAMBDA_FUNCTION_NAME": function.function_name,
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_size),
             **(function.environment_vars or {}),
@@ -215,6 +234,17 @@ jsonata._eval_jsonata = evaluator.evaluate
 
 
 # ---- Step Functions
+
+
+class HastyTime:
+    """Retries of a state wait a twentieth as long as they are told to."""
+
+    @staticmethod
+    def sleep(seconds):
+        time.sleep(seconds / 20)
+
+
+retrier_decl.time = HastyTime
 
 
 def deepcopy_machine(self, memo):

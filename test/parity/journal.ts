@@ -32,7 +32,8 @@ export async function journalOf(runtime: Runtime, executionId: string): Promise<
   return lines.toSorted();
 }
 
-async function entriesOf({ backend }: Runtime, executionId: string): Promise<Entry[]> {
+/** All journal entries of an execution, in order. */
+export async function entriesOf({ backend }: Runtime, executionId: string): Promise<Entry[]> {
   const entries: Entry[] = [];
   const partition = executionPartition(executionId);
   for (let cursor: string | undefined, more = true; more; more = cursor !== undefined) {

@@ -1,0 +1,68 @@
+import type { FaultProxy, Passing } from "../../test/emulators/fault-proxy.ts";
+
+/** What was asked of the services, as they bill it. */
+export interface Counts {
+  /** Requests to DynamoDB. */
+  readonly table: number;
+  readonly writeUnits: number;
+  readonly readUnits: number;
+  /** Requests to S3 that write, and those that read. */
+  readonly objectPuts: number;
+  readonly objectGets: number;
+}
+
+/** Nothing was asked for. */
+export const nothing: Counts = {
+  table: 0,
+  writeUnits: 0,
+  readUnits: 0,
+  objectPuts: 0,
+  objectGets: 0,
+};
+
+/** Counts what passes on its way to the services. DynamoDB tells itself what it would bill. */
+export class Counter {
+  #counts: Counts = nothing;
+
+  constructor(table: FaultProxy, services: FaultProxy) {
+    table.rewrite = ({ body }) =>
+      Buffer.from(JSON.stringify({ ...parse(body), ReturnConsumedCapacity: "TOTAL" }));
+    table.onReply.add((request, reply) => this.#tell(tableCounts(request, reply)));
+    services.onReply.add((request) => this.#tell(objectCounts(request)));
+  }
+
+  /** Everything since the last time. */
+  take(): Counts {
+    const counts = this.#counts;
+    this.#counts = nothing;
+    return counts;
+  }
+
+  #tell(counts: Partial<Counts>): void {
+    this.#counts = combine(this.#counts, { ...nothing, ...counts }, (a, b) => a + b);
+  }
+}
+
+/** Each number of one with that of another. */
+export function combine(a: Counts, b: Counts, how: (a: number, b: number) => number): Counts {
+  const keys = Object.keys(nothing) as (keyof Counts)[];
+  return Object.fromEntries(keys.map((key) => [key, how(a[key], b[key])])) as unknown as Counts;
+}
+
+function tableCounts({ action }: Passing, reply: Buffer): Partial<Counts> {
+  const { ConsumedCapacity } = parse(reply) as {
+    ConsumedCapacity?: { readonly CapacityUnits: number };
+  };
+  const units = ConsumedCapacity?.CapacityUnits ?? 0;
+  const isWrite = action === "PutItem" || action === "DeleteItem";
+  return { table: 1, ...(isWrite ? { writeUnits: units } : { readUnits: units }) };
+}
+
+function objectCounts({ action, method }: Passing): Partial<Counts> {
+  if (action !== "") return {};
+  return method === "GET" ? { objectGets: 1 } : { objectPuts: 1 };
+}
+
+function parse(body: Buffer): object {
+  return JSON.parse(body.toString()) as object;
+}
