@@ -33,6 +33,7 @@ export interface Cloud {
   readonly table: FaultProxy;
   readonly services: FaultProxy;
   setFaults(faults: FunctionFaults): void;
+  killed(): readonly string[];
   /** Invoke the sweep as its schedule would, so much later than now. */
   sweep(aheadMs?: number): Promise<void>;
   /** Environment under which the SDK finds the emulators. */
@@ -88,6 +89,7 @@ export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
     table,
     services,
     setFaults: (faults) => moto.setFaults(faults),
+    killed: () => moto.killed(),
     sweep: (aheadMs = 0) => invoke(moto.endpoint, `kitaru-${name}-sweep`, { aheadMs }),
     env,
     close: async () => {

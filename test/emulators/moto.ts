@@ -31,6 +31,8 @@ export interface FunctionFaults {
 export interface Moto extends Emulator {
   /** From now on, instead of what was said before. */
   setFaults(faults: FunctionFaults): void;
+  /** Names of the functions that were killed so far, once for each time. */
+  killed(): readonly string[];
 }
 
 /** Start moto: S3, Step Functions, Lambda, Secrets Manager, CloudFormation and the rest, in memory. */
@@ -51,6 +53,7 @@ export async function startMoto(): Promise<Moto> {
   return {
     endpoint,
     setFaults,
+    killed: () => readFileSync(`${file}.killed`, "utf8").trimEnd().split("\n"),
     close: async () => {
       await close();
       rmSync(folder, { recursive: true });

@@ -109,12 +109,17 @@ class Lambdas:
     def invoke(self, function, event, request_id):
         key = self.key_of(function)
         process = self.take(key) or self.start(function, key)
-        timer = threading.Timer(self.seconds_to_live(function), process.process.kill)
+        timeout = float(function.timeout or 3)
+        seconds = self.seconds_to_live(timeout)
+        timer = threading.Timer(seconds, process.process.kill)
         timer.start()
         answer = process.ask({"event": event, "context": self.context_of(function, request_id)})
         timer.cancel()
         if answer is None:
             code = process.process.wait()
+            if seconds < timeout:
+                with self.lock, open(os.environ["FAULTS"] + ".killed", "a") as killed:
+                    killed.write(f"{function.function_name}\n")
             return {
                 "errorType": "Runtime.ExitError",
                 "errorMessage": f"RequestId: {request_id} Error: Runtime exited: {code}",
@@ -123,12 +128,12 @@ class Lambdas:
             self.idle.setdefault(key, []).append(process)
         return answer["result"], answer["failed"]
 
-    def seconds_to_live(self, function):
+    def seconds_to_live(self, timeout):
         """Until its timeout, or less: `kills` is the share of invocations that are killed."""
         with self.lock:
             if chance.random() < faults().get("kills", 0):
-                return chance.uniform(0, 0.06)
-        return float(function.timeout or 3)
+                return chance.uniform(0, 0.05)
+        return timeout
 
     def key_of(self, function):
         environment = json.dumps(function.environment_vars or {}, sort_keys=True)
