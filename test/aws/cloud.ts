@@ -42,6 +42,8 @@ export interface Cloud {
 }
 
 interface CloudOptions {
+  /** When machines are started. @default "always" */
+  readonly orchestrator?: "always" | "onSuspend";
   /** Time an advance has. @default 60 */
   readonly advanceSeconds?: number;
   /** More variables of the functions' environment. */
@@ -70,7 +72,11 @@ export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
     moto: moto.endpoint,
     dynamo: dynamo.endpoint,
     advanceSeconds: options.advanceSeconds ?? 60,
-    environment: { ...endpoints, ...options.environment },
+    environment: {
+      ...endpoints,
+      KITARU_AWS_ORCHESTRATOR: options.orchestrator ?? "always",
+      ...options.environment,
+    },
   });
   const parameters = new SSMClient(emulated(moto.endpoint));
   await parameters.send(
@@ -138,10 +144,14 @@ async function createRuntime(
   const role = Role?.Arn ?? "";
   const lambda = new LambdaClient(options);
   const code = functionsZip();
-  const create = async (entry: FunctionRole, timeoutSeconds: number): Promise<string> => {
+  const create = async (
+    entry: FunctionRole,
+    timeoutSeconds: number,
+    size = "default",
+  ): Promise<string> => {
     const { FunctionArn } = await lambda.send(
       new CreateFunctionCommand({
-        FunctionName: `kitaru-${name}-${entry === "task" ? "task-default" : entry}`,
+        FunctionName: `kitaru-${name}-${entry === "task" ? `task-${size}` : entry}`,
         Runtime: "nodejs24.x",
         Role: role,
         Handler: `index.${entry}`,
@@ -155,10 +165,11 @@ async function createRuntime(
     );
     return FunctionArn ?? "";
   };
-  const [advance, park, task, api] = await Promise.all([
+  const [advance, park, task, large, api] = await Promise.all([
     create("advance", advanceSeconds),
     create("park", 30),
     create("task", 60),
+    create("task", 60, "large"),
     create("api", 30),
     create("sweep", 60),
   ]);
@@ -171,7 +182,10 @@ async function createRuntime(
     advance,
     park,
     api,
-    tasks: [{ size: "default", arn: task, memoryMb: 1024, storageMb: 512, timeoutMs: 60_000 }],
+    tasks: [
+      { size: "default", arn: task, memoryMb: 1024, storageMb: 512, timeoutMs: 60_000 },
+      { size: "large", arn: large, memoryMb: 4096, storageMb: 2048, timeoutMs: 60_000 },
+    ],
   };
 }
 
