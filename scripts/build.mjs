@@ -29,6 +29,7 @@ async function bundle() {
     entryPoints: globSync([
       "{core,testing,adapters/*,infra/*}/index.ts",
       "adapters/*/handler.ts",
+      "infra/*/app.ts",
       "cli/main.ts",
     ]),
     outbase: ".",

@@ -56,7 +56,11 @@ function checkProgram(name, file) {
 
 /** An adapter's index and handler are public by their place; each needs its export. */
 function checkEntries(exported) {
-  const entries = globSync(["adapters/*/{index,handler}.ts", "{core,testing,infra/*}/index.ts"]);
+  const entries = globSync([
+    "adapters/*/{index,handler}.ts",
+    "infra/*/app.ts",
+    "{core,testing,infra/*}/index.ts",
+  ]);
   for (const source of entries.filter((entry) => entry !== started)) {
     const built = `./${join("dist", source.replace(/\.ts$/, ".js"))}`;
     if (!exported.includes(built)) problems.push(`${source}: has no entry in package.json exports`);

@@ -33,8 +33,11 @@ export function bundleFunctions(folder: string): void {
   });
 }
 
-/** From the sources and from the built package alike. */
+/** From the sources and from the built package alike, where this may be in any chunk. */
 function entry(): string {
+  const built = import.meta.url.lastIndexOf("/dist/");
+  const root =
+    built === -1 ? new URL("../../", import.meta.url) : import.meta.url.slice(0, built + 6);
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  return fileURLToPath(new URL(`../../adapters/aws/handler.${extension}`, import.meta.url));
+  return fileURLToPath(new URL(`adapters/aws/handler.${extension}`, root));
 }

@@ -1,1 +1,2 @@
+export { FlowStateMachine, type FlowStateMachineProps } from "./flow-state-machine.ts";
 export { KitaruRuntime, type KitaruRuntimeProps, type TaskSize } from "./kitaru-runtime.ts";

@@ -9,7 +9,7 @@ import {
 } from "aws-cdk-lib/aws-dynamodb";
 import { Rule, Schedule } from "aws-cdk-lib/aws-events";
 import { LambdaFunction } from "aws-cdk-lib/aws-events-targets";
-import { PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
+import { Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { Architecture, type Code, Function, Runtime } from "aws-cdk-lib/aws-lambda";
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import { BlockPublicAccess, Bucket, BucketEncryption } from "aws-cdk-lib/aws-s3";
@@ -18,9 +18,10 @@ import { Construct } from "constructs";
 import type { FunctionRole } from "../../adapters/aws/permissions.ts";
 import { type RuntimeDocument, documentName } from "../../adapters/aws/runtime-document.ts";
 import { tableShape } from "../../adapters/aws/table.ts";
+import { acknowledge } from "./acknowledgements.ts";
 import { addAlarms } from "./alarms.ts";
 import { functionCode } from "./function-code.ts";
-import { type ResourceArns, grant } from "./grants.ts";
+import { type ResourceArns, allow, grant, wildcardReasons } from "./grants.ts";
 
 /** A size of function for isolated checkpoints. */
 export interface TaskSize {
@@ -57,12 +58,19 @@ export class KitaruRuntime extends Construct {
   readonly functions: Readonly<Record<Exclude<FunctionRole, "task">, Function>>;
   readonly taskFunctions: Readonly<Record<string, Function>>;
   readonly alarms: readonly Alarm[];
+  /** Names and ARNs of all this. */
+  readonly document: RuntimeDocument;
+  /** The `name` it was given. */
+  readonly name: string;
   readonly #props: KitaruRuntimeProps;
   readonly #code: Code;
+  /** Roles of the functions. */
+  readonly #executors: { readonly role: FunctionRole; readonly executor: Role }[] = [];
 
   constructor(scope: Construct, id: string, props: KitaruRuntimeProps) {
     super(scope, id);
     checkName(props.name);
+    this.name = props.name;
     this.#props = props;
     this.#code = functionCode();
     this.table = this.#makeTable();
@@ -85,6 +93,7 @@ export class KitaruRuntime extends Construct {
       table: this.table,
       functions: [...Object.values(this.functions), ...Object.values(this.taskFunctions)],
     });
+    this.document = this.#describe();
     this.#writeDown();
   }
 
@@ -117,7 +126,7 @@ export class KitaruRuntime extends Construct {
 
   #makeBucket(): Bucket {
     const { account, region } = Stack.of(this);
-    return new Bucket(this, "Bucket", {
+    const bucket = new Bucket(this, "Bucket", {
       bucketName: `kitaru-${this.#props.name}-${account}-${region}`,
       encryption: BucketEncryption.S3_MANAGED,
       blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
@@ -126,6 +135,12 @@ export class KitaruRuntime extends Construct {
       // an upload in parts that was cut off is billed until it is cleared away
       lifecycleRules: [{ abortIncompleteMultipartUploadAfter: Duration.days(1) }],
     });
+    acknowledge(
+      bucket,
+      "S1",
+      "Only this runtime's roles read and write here. Who needs a record of it turns on CloudTrail data events, which, unlike access logs, are complete.",
+    );
+    return bucket;
   }
 
   #makeTaskFunctions(): Record<string, Function> {
@@ -155,6 +170,7 @@ export class KitaruRuntime extends Construct {
       description: `What the function ${functionName} may do`,
     });
     logGroup.grantWrite(executor);
+    this.#executors.push({ role, executor });
     return new Function(this, id, {
       functionName,
       description: `kitaru ${name}: ${role}`,
@@ -188,15 +204,27 @@ export class KitaruRuntime extends Construct {
     const { machines, machineExecutions, maps } = this.#machineArns();
     const { advance, park } = this.functions;
     const functions = [advance, park, ...Object.values(this.taskFunctions)];
-    const statements: [string[], string[]][] = [
-      [["lambda:InvokeFunction"], functions.map((fn) => fn.functionArn)],
-      [["states:StartExecution"], machines],
-      [["states:DescribeExecution", "states:StopExecution"], machineExecutions],
-      [["states:RedriveExecution"], maps],
-      [["s3:GetObject"], [this.bucket.arnForObjects("tasks/*")]],
-    ];
-    for (const [actions, resources] of statements)
-      role.addToPolicy(new PolicyStatement({ actions, resources }));
+    const executions = wildcardReasons["machine executions"];
+    allow(role, {
+      actions: ["lambda:InvokeFunction"],
+      resources: functions.map((fn) => fn.functionArn),
+    });
+    allow(role, {
+      actions: ["states:StartExecution"],
+      resources: machines,
+      reason: wildcardReasons.machines,
+    });
+    allow(role, {
+      actions: ["states:DescribeExecution", "states:StopExecution"],
+      resources: machineExecutions,
+      reason: executions,
+    });
+    allow(role, { actions: ["states:RedriveExecution"], resources: maps, reason: executions });
+    allow(role, {
+      actions: ["s3:GetObject"],
+      resources: [this.bucket.arnForObjects("tasks/*")],
+      reason: wildcardReasons.objects,
+    });
     return role;
   }
 
@@ -240,9 +268,7 @@ export class KitaruRuntime extends Construct {
       parameters: [arn("ssm", "parameter", `kitaru/${name}/*`)],
       "advance function": [arn("lambda", "function", `kitaru-${name}-advance`, true)],
     };
-    for (const role of ["advance", "park", "sweep", "api"] as const)
-      grant(role, this.functions[role], arns);
-    for (const fn of Object.values(this.taskFunctions)) grant("task", fn, arns);
+    for (const { role, executor } of this.#executors) grant(role, executor, arns);
   }
 
   #schedule(): void {
@@ -253,11 +279,19 @@ export class KitaruRuntime extends Construct {
     });
   }
 
-  /** Where the command line, other services and the functions find what they need. */
+  /** Where the command line and other services find what they need. */
   #writeDown(): void {
+    new StringParameter(this, "Document", {
+      parameterName: documentName(this.#props.name),
+      description: `What the kitaru stack ${this.#props.name} consists of`,
+      stringValue: Stack.of(this).toJsonString(this.document),
+    });
+  }
+
+  #describe(): RuntimeDocument {
     const { advance, park, api } = this.functions;
     const sizes = Object.entries(this.#props.taskSizes ?? { default: {} });
-    const document: RuntimeDocument = {
+    return {
       format: 1,
       table: this.table.tableName,
       bucket: this.bucket.bucketName,
@@ -275,11 +309,6 @@ export class KitaruRuntime extends Construct {
         }))
         .toSorted((a, b) => a.memoryMb - b.memoryMb || a.storageMb - b.storageMb),
     };
-    new StringParameter(this, "Document", {
-      parameterName: documentName(this.#props.name),
-      description: `What the kitaru stack ${this.#props.name} consists of`,
-      stringValue: Stack.of(this).toJsonString(document),
-    });
   }
 
   #removalPolicy(): RemovalPolicy {

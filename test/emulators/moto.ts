@@ -16,6 +16,9 @@ import { type Emulator, startServer } from "./server.ts";
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 const environment = here("../../node_modules/.cache/kitaru-emulators");
 
+/** The linter of CloudFormation templates; there when moto is. */
+export const cfnLint = `${environment}/bin/cfn-lint`;
+
 /** Why moto cannot run here; undefined when it can. Installs it on the first call. */
 export const noMoto: string | undefined = install();
 
