@@ -8,7 +8,8 @@ import { askAt, exampleAnswer, readAnswer } from "./ask.ts";
 import { checkNode } from "./commands/doctor.ts";
 import { missingPackages } from "./commands/models.ts";
 import { describeFailure } from "./failure.ts";
-import { toPlain, toText } from "./plain.ts";
+import { toPlain } from "../core/client/plain.ts";
+import { toText } from "./plain.ts";
 import { bytes, makeStyle, oneLine, plural, relative, span, table } from "./text.ts";
 
 const wait = (schema?: unknown): PendingWait => ({

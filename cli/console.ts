@@ -5,7 +5,7 @@ import type { Runtime } from "../core/engine/runtime.ts";
 import { activeRuntime } from "../core/stacks.ts";
 import { type Failure, describeFailure } from "./failure.ts";
 import type { Io } from "./io.ts";
-import { toPlain } from "./plain.ts";
+import { toPlain } from "../core/client/plain.ts";
 import { type Style, makeStyle } from "./text.ts";
 
 /** An opened stack, as commands use it. */

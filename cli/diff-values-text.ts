@@ -3,7 +3,7 @@ import type { DiffCell, DiffedValue, ExecutionDiff } from "../core/client/diff.t
 import { StoredValue } from "../core/client/values.ts";
 import type { Console } from "./console.ts";
 import { letterOf } from "./diff-text.ts";
-import { toPlain } from "./plain.ts";
+import { toPlain } from "../core/client/plain.ts";
 import { bytes } from "./text.ts";
 
 type StructuredPatch = typeof import("diff").structuredPatch;

@@ -2,7 +2,8 @@ import type { CallStatus, CallView, Execution, LogLine } from "../core/client/ex
 import type { ExecutionStatus } from "../core/journal/head.ts";
 import type { Usage } from "../core/models/usage.ts";
 import type { Console } from "./console.ts";
-import { toPlain, toText } from "./plain.ts";
+import { toPlain } from "../core/client/plain.ts";
+import { toText } from "./plain.ts";
 import { bytes, fields, oneLine, plural, relative, span, table } from "./text.ts";
 
 /** A status in its colour. */

@@ -77,7 +77,7 @@ function sharingChunks(roots) {
 
 /** A stack that is only named, and the definitions, load nothing else. */
 function loadedBefore(root) {
-  const isLight = matchesGlob(root, "{adapters,infra}/*/index.ts");
+  const isLight = matchesGlob(root, "{adapters,infra}/*/{index,app}.ts");
   return isLight ? [] : common.slice(0, common.includes(root) ? common.indexOf(root) : undefined);
 }
 

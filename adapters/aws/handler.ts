@@ -2,10 +2,13 @@ import { Runtime } from "../../core/engine/runtime.ts";
 import { bundleSource } from "../../core/deployments/bundle-source.ts";
 import type { Directive, TaskRef } from "../../core/ports/orchestrator.ts";
 import { awsBackend } from "./backend.ts";
+import type { ApiReply } from "./handler-api.ts";
 import { type MachineDirective, machineDirective } from "./directive.ts";
 import { report } from "./metrics.ts";
 import type { Machines } from "./clients/sfn.ts";
 import { KitaruUsageError, messageOf } from "../../core/errors.ts";
+
+export type { ApiEvent, ApiReply } from "./handler-api.ts";
 
 /** What Lambda tells a function of its invocation; the part this package uses. */
 export interface LambdaContext {
@@ -88,6 +91,12 @@ export async function sweep(_event: unknown, context: LambdaContext): Promise<{ 
   const overdue = await runtimeOf(context).host.sweep();
   report(stackName(), { OverdueExecutions: overdue });
   return { overdue };
+}
+
+/** Serve another service, which calls the function through IAM; nothing of a runtime is public. */
+export async function api(event: unknown, context: LambdaContext): Promise<ApiReply> {
+  const { serve } = await import("./handler-api.ts"); // the other functions never load it
+  return serve(runtimeOf(context), event);
 }
 
 async function advanceOnce(

@@ -3,11 +3,12 @@ import { resolve } from "node:path";
 import { type Command, Option } from "commander";
 import type { ArtifactChoice, Artifacts } from "../../core/client/artifacts.ts";
 import type { ArtifactView } from "../../core/client/execution.ts";
+import { toPlain } from "../../core/client/plain.ts";
 import { KitaruUsageError, messageOf } from "../../core/errors.ts";
 import { artifactTypes } from "../../core/primitives/artifact.ts";
 import { type Console, openStack } from "../console.ts";
 import { flowName, stackOption, wholeNumber } from "../options.ts";
-import { toPlain, toText } from "../plain.ts";
+import { toText } from "../plain.ts";
 import { bytes, relative, table } from "../text.ts";
 
 interface ListOptions {
