@@ -46,7 +46,8 @@ export class Selectors {
       );
     const selector = parse(text, "`from`");
     const [only, ...others] = calls.filter((call) => isMeant(selector, call));
-    if (only === undefined) throw this.#unknown(selector, "replay selector");
+    if (only === undefined)
+      throw this.#unknown(selector, "replay selector", this.#insideHint(selector));
     if (others.length === 0) return only.id;
     const ids = listed([only, ...others].map((call) => call.id));
     throw new KitaruStateError(
@@ -91,17 +92,28 @@ export class Selectors {
     );
   }
 
-  #unknown({ text, name, id }: Selector, what: string): KitaruStateError {
+  #unknown(selector: Selector, what: string, more = ""): KitaruStateError {
     const { calls } = this.#source;
-    const siblings = calls.filter((call) => call.name === name).map((call) => call.id);
-    const hint =
-      id === undefined || siblings.length === 0
-        ? ""
-        : ` Of that name there ${siblings.length === 1 ? "is" : "are"} ${listed(siblings)}; "${name}" alone means all of them.`;
     return new KitaruStateError(
-      `Unknown ${what} "${text}". Execution ${this.#source.id} has: ${this.#everything()}.${hint}`,
+      `Unknown ${what} "${selector.text}". Execution ${this.#source.id} has: ${this.#everything()}.${this.#siblingHint(selector)}${more}`,
       { code: "not_found", details: { calls: calls.map((call) => call.id) } },
     );
+  }
+
+  /** A number that was not reached. */
+  #siblingHint({ name, id }: Selector): string {
+    const siblings = this.#source.calls.filter((call) => call.name === name).map((call) => call.id);
+    if (id === undefined || siblings.length === 0) return "";
+    return ` Of that name there ${siblings.length === 1 ? "is" : "are"} ${listed(siblings)}; "${name}" alone means all of them.`;
+  }
+
+  /** A model call inside a checkpoint is no place to start from. */
+  #insideHint({ name }: Selector): string {
+    const inside = [...this.#source.state.llms].filter(([, entries]) =>
+      entries.some((entry) => entry.name === name),
+    );
+    if (inside.length === 0) return "";
+    return ` It is asked inside ${listed(inside.map(([id]) => id))}: replay from there.`;
   }
 
   /** Calls by name, and the model calls inside of checkpoints. */
