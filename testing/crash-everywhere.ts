@@ -8,6 +8,7 @@ import { type EndedEntry, readLines } from "../core/journal/entry.ts";
 import type { JournalState } from "../core/journal/state.ts";
 import { reviveError } from "../core/journal/stored-error.ts";
 import type { Flow } from "../core/primitives/flow.ts";
+import type { FlowReplayOptions } from "../core/primitives/replay.ts";
 import { type StoreOperation, isWrite } from "./process.ts";
 import { rerun } from "./rerun.ts";
 import { type Answers, MemoryStack, type TestStackOptions } from "./test-stack.ts";
@@ -24,6 +25,8 @@ export interface CrashOptions {
   readonly answers?: Answers;
   /** Stack to run on. */
   readonly stack?: TestStackOptions;
+  /** Run the flow undisturbed first, and disturb a replay of that. */
+  readonly replay?: CrashReplay;
   /** What to try at each write. @default all modes */
   readonly modes?: readonly CrashMode[];
   /** Try only the write of this number, to look into one failure. */
@@ -33,6 +36,11 @@ export interface CrashOptions {
   /** Take out of a result or an outcome what may differ between two runs: times, process ids. */
   readonly normalize?: (value: unknown) => unknown;
 }
+
+/** What the replay that is disturbed does otherwise than the run before it. */
+export type CrashReplay = Pick<FlowReplayOptions<unknown>, "from" | "with" | "skip"> & {
+  readonly input?: unknown;
+};
 
 /** What {@link crashEverywhere} has tried. */
 export interface CrashReport {
@@ -105,12 +113,16 @@ interface Trial {
   readonly isDue: boolean;
 }
 
-type Settled = { readonly value: unknown } | { readonly error: unknown };
+type Settled = ({ readonly value: unknown } | { readonly error: unknown }) & {
+  /** Of a recorded outcome that a replay took over or was given. */
+  readonly disp?: string | undefined;
+};
 
 const executionId = "crash";
+const sourceId = "source";
 
 async function trial({ flow, input, options, cut }: TrialParams): Promise<Trial> {
-  const watch = new Watch(cut);
+  const watch = new Watch(cut, options.replay === undefined);
   const stack = new MemoryStack({
     ...options.stack,
     random: randomOf,
@@ -119,8 +131,19 @@ async function trial({ flow, input, options, cut }: TrialParams): Promise<Trial>
   });
   await stack.open();
   try {
-    const { answers = {}, normalize = same } = options;
-    const running = stack.run(flow as Flow<unknown, unknown>, input, { id: executionId, answers });
+    const { answers = {}, normalize = same, replay } = options;
+    const run = (id: string): Promise<unknown> =>
+      stack.run(flow as Flow<unknown, unknown>, input, { id, answers });
+    if (replay !== undefined) await settled(run(sourceId), normalize);
+    watch.begin();
+    const running =
+      replay === undefined
+        ? run(executionId)
+        : stack.replay(flow as Flow<unknown, unknown>, sourceId, {
+            ...replay,
+            id: executionId,
+            answers,
+          });
     const result = await settled(running, normalize);
     if (!(await stack.hasEnded(executionId))) throw "error" in result ? result.error : result;
     await tidy(stack);
@@ -158,12 +181,20 @@ class Watch implements Observer {
   readonly repeated: string[] = [];
   readonly #recorded = new Set<string>();
   readonly #cut: Cut | undefined;
+  /** Whether what happens counts. */
+  #isOn: boolean;
 
-  constructor(cut: Cut | undefined) {
+  constructor(cut: Cut | undefined, isOn: boolean) {
     this.#cut = cut;
+    this.#isOn = isOn;
+  }
+
+  begin(): void {
+    this.#isOn = true;
   }
 
   readonly started: NonNullable<Observer["started"]> = ({ executionId: id, callId }) => {
+    if (!this.#isOn) return;
     const call = `${id} ${callId}`;
     this.starts.set(call, (this.starts.get(call) ?? 0) + 1);
     if (this.#recorded.has(call)) this.repeated.push(call);
@@ -182,13 +213,14 @@ class Watch implements Observer {
     run: () => Promise<T>,
     stack: MemoryStack,
   ): Promise<T> {
-    if (!isWrite(operation)) return run();
+    if (!this.#isOn || !isWrite(operation)) return run();
     this.writes.push(describe(operation));
     const { write, mode } = this.#cut ?? {};
     if (this.writes.length !== write) return run();
     if (mode === "before") stack.kill();
     else await run();
     if (mode === "after") stack.kill();
+    this.#recorded.clear(); // a retry may have made some of them void
     for (const [id, { outcomes }] of await statesOf(stack))
       for (const call of outcomes.keys()) this.#recorded.add(`${id} ${call}`);
     if (mode === "error") throw new KitaruBackendError("The store failed on purpose.");
@@ -242,7 +274,9 @@ async function outcomesOf(
         entry.t === "completed"
           ? Promise.resolve(stack.view.values.get(entry.out))
           : Promise.reject(reviveError(entry.err));
-      found.set(`${id} ${call}`, await settled(value, normalize));
+      const isReplayed = entry.disp === "reused" || entry.disp === "overridden";
+      const outcome = await settled(value, normalize);
+      found.set(`${id} ${call}`, isReplayed ? { ...outcome, disp: entry.disp } : outcome);
     }
   return found;
 }

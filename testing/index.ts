@@ -8,6 +8,7 @@ export { type VirtualClock, type VirtualClockOptions, virtualClock } from "./clo
 export {
   type CrashMode,
   type CrashOptions,
+  type CrashReplay,
   type CrashReport,
   crashEverywhere,
 } from "./crash-everywhere.ts";
@@ -35,6 +36,7 @@ export {
 export {
   type Answers,
   type AskedWait,
+  type TestReplayOptions,
   type TestRunOptions,
   type TestStack,
   type TestStackOptions,

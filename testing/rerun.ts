@@ -6,7 +6,7 @@ import type { EndedEntry } from "../core/journal/entry.ts";
 import { type Head, headDraft, headKey, readHead } from "../core/journal/head.ts";
 import { executionPartition } from "../core/journal/journal.ts";
 import type { Backend } from "../core/ports/backend.ts";
-import type { StoredRecord } from "../core/ports/records.ts";
+import type { RecordStore, StoredRecord } from "../core/ports/records.ts";
 import { virtualClock } from "./clock.ts";
 import { memoryRecords } from "./memory.ts";
 import { memoryOrchestrator } from "./orchestrator.ts";
@@ -24,6 +24,7 @@ export async function rerun(
   executionId: string,
   registry: Registry = programRegistry,
 ): Promise<Rerun> {
+  const partition = executionPartition(executionId);
   const documents = await everyDocument(backend, executionId);
   const records = memoryRecords();
   for (const { partition, sort, body } of documents.filter(isSegment).map(withoutEnd))
@@ -35,13 +36,30 @@ export async function rerun(
   const orchestrator = memoryOrchestrator({ clock });
   const context = engineContext({
     registry,
-    backend: { ...backend, records, clock, orchestrator },
+    backend: {
+      ...backend,
+      records: besides(records, backend.records, partition),
+      clock,
+      orchestrator,
+    },
   });
   const started: string[] = [];
   context.observers.add({ started: ({ callId }) => started.push(callId) });
   const owner = (await load(context, executionId)).journal.state.lastAdvance?.owner ?? "rerun"; // need not wait
   await advance(context, { executionId, owner });
   return { ended: (await load(context, executionId)).journal.state.ended, started };
+}
+
+/** A copy of one partition; a replay reads its source where that is. */
+function besides(copy: RecordStore, original: RecordStore, partition: string): RecordStore {
+  const storeOf = (of: string): RecordStore => (of === partition ? copy : original);
+  return {
+    get: (key) => storeOf(key.partition).get(key),
+    put: (draft, expectation) => copy.put(draft, expectation),
+    delete: (key, expectation) => copy.delete(key, expectation),
+    list: (params) => storeOf(params.partition).list(params),
+    listIndex: (index, params) => copy.listIndex(index, params),
+  };
 }
 
 async function everyDocument({ records }: Backend, executionId: string): Promise<StoredRecord[]> {

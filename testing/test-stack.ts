@@ -1,6 +1,7 @@
 import { readEntries } from "../core/engine/artifacts.ts";
 import { type EngineContext, type Observer, engineContext } from "../core/engine/context.ts";
-import { registry } from "../core/engine/definitions.ts";
+import { type FlowDefinition, registry } from "../core/engine/definitions.ts";
+import { startReplay } from "../core/engine/replay/start-replay.ts";
 import type { Runtime } from "../core/engine/runtime.ts";
 import { load } from "../core/engine/session.ts";
 import { signal } from "../core/engine/signal.ts";
@@ -22,6 +23,7 @@ import {
   handleOf,
   newExecutionId,
 } from "../core/primitives/handle.ts";
+import { type FlowReplayOptions, replayRequest } from "../core/primitives/replay.ts";
 import { activeRuntime, configure } from "../core/stacks.ts";
 import { type MemoryBackend, type MemoryBackendOptions, memoryBackend } from "./backend.ts";
 import { type VirtualClock, virtualClock } from "./clock.ts";
@@ -74,6 +76,9 @@ export interface TestRunOptions extends Pick<RunOptions, "id"> {
   readonly within?: Duration;
 }
 
+/** Options of {@link TestStack.replay}. */
+export type TestReplayOptions<In> = TestRunOptions & Omit<FlowReplayOptions<In>, keyof RunOptions>;
+
 /** A stack for tests: everything in memory, time under control, processes that can be killed. */
 export interface TestStack {
   /** As the process that is now alive sees it. */
@@ -88,6 +93,12 @@ export interface TestStack {
    * open waits when it does not end in time.
    */
   run<In, Out>(flow: Flow<In, Out>, input: In, options?: TestRunOptions): Promise<Out>;
+  /** Replay an execution to the end of the replay, and return that's result; throws as {@link run} does. */
+  replay<In, Out>(
+    flow: Flow<In, Out>,
+    source: string,
+    options?: TestReplayOptions<In>,
+  ): Promise<Out>;
   /** Take an execution that was started to its end, as {@link run} does. */
   finish<Out>(handle: FlowHandle<Out>, options?: Omit<TestRunOptions, "id">): Promise<Out>;
   /** The waits an execution asks, once everything else in it has come to rest. */
@@ -183,16 +194,29 @@ export class MemoryStack implements TestStack {
 
   async run<In, Out>(flow: Flow<In, Out>, input: In, options: TestRunOptions = {}): Promise<Out> {
     const { id = newExecutionId(), ...rest } = options;
-    const definition = registry.flow(flow.name);
-    if (definition === undefined)
-      throw new KitaruUsageError(
-        `run(): flow "${flow.name}" is not defined in this program. Pass the flow itself, as flow() returned it.`,
-      );
+    const definition = definitionOf("run", flow);
     await this.#drive(id, rest, () => {
-      const { context, stack } = this.runtime;
-      const { random } = this.#options;
-      if (random !== undefined) Object.assign(context, { random: random(++this.#starts) });
+      const { context, stack } = this.#starting();
       return startExecution(context, { id, flow: definition, input, stack });
+    });
+    return handleOf<Out>(id, this.runtime).get();
+  }
+
+  async replay<In, Out>(
+    flow: Flow<In, Out>,
+    source: string,
+    options: TestReplayOptions<In> = {},
+  ): Promise<Out> {
+    const { id = newExecutionId(), answers, within, ...how } = options;
+    const definition = definitionOf("replay", flow);
+    const request = replayRequest(definition, source, how as FlowReplayOptions<unknown>);
+    const rest = {
+      ...(answers === undefined ? {} : { answers }),
+      ...(within === undefined ? {} : { within }),
+    };
+    await this.#drive(id, rest, () => {
+      const { context, stack } = this.#starting();
+      return startReplay(context, { ...request, id, stack });
     });
     return handleOf<Out>(id, this.runtime).get();
   }
@@ -239,6 +263,14 @@ export class MemoryStack implements TestStack {
   async close(): Promise<void> {
     this.kill();
     await this.#shared.close?.();
+  }
+
+  /** The process that is about to start an execution. */
+  #starting(): Runtime {
+    const { random } = this.#options;
+    if (random !== undefined)
+      Object.assign(this.runtime.context, { random: random(++this.#starts) });
+    return this.runtime;
   }
 
   get #alive(): Life {
@@ -395,6 +427,14 @@ function watchRunning(running: Set<string>): Observer {
       }
     },
   };
+}
+
+function definitionOf(what: string, { name }: Pick<Flow<never, unknown>, "name">): FlowDefinition {
+  const definition = registry.flow(name);
+  if (definition !== undefined) return definition;
+  throw new KitaruUsageError(
+    `${what}(): flow "${name}" is not defined in this program. Pass the flow itself, as flow() returned it.`,
+  );
 }
 
 function forget(running: Set<string>, executionId: string): void {

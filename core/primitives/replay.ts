@@ -40,11 +40,13 @@ interface ReplayRunParams {
   readonly isInert: boolean;
 }
 
-/** Start a replay in the background. */
-export function startReplayRun<T>(params: ReplayRunParams): FlowHandle<T> {
-  const { definition, source, options, isInert } = params;
-  const { id = newExecutionId(), stack, from, with: overrides, input, skip } = options;
-  const request: ReplayRequest = {
+/** What the engine is asked for; values are taken as they are now. */
+export function replayRequest(
+  definition: FlowDefinition,
+  source: string,
+  { from, with: overrides, input, skip }: FlowReplayOptions<unknown>,
+): ReplayRequest {
+  return {
     source,
     flow: definition,
     ...(from === undefined ? {} : { from: selectorOf(from) }),
@@ -52,6 +54,13 @@ export function startReplayRun<T>(params: ReplayRunParams): FlowHandle<T> {
     ...(skip === undefined ? {} : { skip: skip.map(selectorOf) }),
     ...(input === undefined ? {} : { input: copied(input) }),
   };
+}
+
+/** Start a replay in the background. */
+export function startReplayRun<T>(params: ReplayRunParams): FlowHandle<T> {
+  const { definition, source, options, isInert } = params;
+  const { id = newExecutionId(), stack } = options;
+  const request = replayRequest(definition, source, options);
   const runtime = isInert ? never : activeRuntime({ call: stack, flow: definition.stack });
   const started = runtime.then(async ({ context, stack: opened }) => {
     const { startReplay } = await import("../engine/replay/start-replay.ts");
