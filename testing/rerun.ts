@@ -24,7 +24,7 @@ export async function rerun(
   executionId: string,
   registry: Registry = programRegistry,
 ): Promise<Rerun> {
-  const partition = executionPartition(executionId);
+  const own = executionPartition(executionId);
   const documents = await everyDocument(backend, executionId);
   const records = memoryRecords();
   for (const { partition, sort, body } of documents.filter(isSegment).map(withoutEnd))
@@ -38,7 +38,7 @@ export async function rerun(
     registry,
     backend: {
       ...backend,
-      records: besides(records, backend.records, partition),
+      records: besides(records, backend.records, own),
       clock,
       orchestrator,
     },

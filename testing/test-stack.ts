@@ -209,7 +209,7 @@ export class MemoryStack implements TestStack {
   ): Promise<Out> {
     const { id = newExecutionId(), answers, within, ...how } = options;
     const definition = definitionOf("replay", flow);
-    const request = replayRequest(definition, source, how as FlowReplayOptions<unknown>);
+    const request = replayRequest(definition, source, how);
     const rest = {
       ...(answers === undefined ? {} : { answers }),
       ...(within === undefined ? {} : { within }),
