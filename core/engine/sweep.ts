@@ -63,7 +63,7 @@ export async function sweepExecution(context: EngineContext, id: string): Promis
 function heldBy(execution: LoadedExecution): number | undefined {
   const { ended, lastAdvance } = execution.journal.state;
   if (ended !== undefined || lastAdvance === undefined) return undefined;
-  return Math.max(lastAdvance.until, openTasksUntil(execution) ?? 0);
+  return Math.max(lastAdvance.until, openTasksUntil(execution, lastAdvance.at) ?? 0);
 }
 
 async function isOwnerGone(

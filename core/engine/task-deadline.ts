@@ -25,8 +25,12 @@ export function crashedAfter(execution: Known, open: Pick<ScheduledEntry, "at" |
   return Math.max(open.at, lastSign) + Math.max(longest, allowed(open));
 }
 
-/** When all attempts that are open have left something or crashed; undefined when none is open. */
-export function openTasksUntil(execution: Known): number | undefined {
+/**
+ * When all attempts that are open have left something or crashed. Undefined when none is open, and while none has left
+ * anything since `sentAt`: they may have been lost on their way.
+ */
+export function openTasksUntil(execution: Known, sentAt: number): number | undefined {
+  if (queueOf(execution).lastSign < sentAt) return undefined;
   let until: number | undefined;
   for (const open of execution.journal.state.opens.values()) {
     if (open.t !== "scheduled" || open.until === undefined) continue;
