@@ -130,12 +130,12 @@ describe.skipIf(noCloud !== undefined)(
         return { kind: "lose" };
       };
       cloud.services.fate = ({ action }) => {
-        if (action !== "" || random() > 0.2) return pass;
+        if (action !== "" || random() > 0.5) return pass;
         count.unavailable += 1;
         return { kind: "answer", status: 503, body: "<Error><Code>SlowDown</Code></Error>" };
       };
       await runRounds(cloud, { name: "stormy", rounds: 30, isolated: true, discarded: 1 });
-      expect(Math.min(...Object.values(count))).toBeGreaterThan(3);
+      expect(Math.min(...Object.values(count))).toBeGreaterThan(0);
     }, 180_000);
 
     test("clocks that differ by up to five seconds", async () => {

@@ -35,12 +35,12 @@ describe.skipIf(noCloud !== undefined)(
       await handle.started;
       await expect.poll(() => handle.status(), { timeout: 20_000 }).toBe("waiting");
       await expect
-        .poll(() => statesOf(cloud, "patient"))
+        .poll(() => statesOf(cloud, "patient"), { timeout: 20_000 })
         .toEqual([["Start", "Route", "Wait for go"]]);
       await go.answer("patient-1");
       expect(await handle.result({ timeout: "30s" })).toBe(2);
       await expect
-        .poll(() => statesOf(cloud, "patient"))
+        .poll(() => statesOf(cloud, "patient"), { timeout: 20_000 })
         .toEqual([["Start", "Route", "Wait for go", "Advance", "Route", "Completed"]]);
     }, 60_000);
 
@@ -57,7 +57,9 @@ describe.skipIf(noCloud !== undefined)(
         await pause(500);
       }
       expect(await handle.result({ timeout: "10s" })).toBe(3);
-      await expect.poll(() => statesOf(cloud, "prompt")).toEqual([["Start", "Route", "Completed"]]);
+      await expect
+        .poll(() => statesOf(cloud, "prompt"), { timeout: 20_000 })
+        .toEqual([["Start", "Route", "Completed"]]);
     }, 90_000);
   },
 );
