@@ -82,7 +82,6 @@ const schema = `
 const isKey = "partition = ? AND sort = ?";
 const isExpected = `${isKey} AND version = ?`;
 const isFlow = "flow_partition IS ? AND flow_sort IS ?";
-const isDue = "due_partition IS ? AND due_sort IS ?";
 /** Parameters have no numbers: Node 22 takes such for named ones, and binds no value to them by its place. */
 const sql = {
   get: `SELECT version, body FROM records WHERE ${isKey}`,
@@ -90,7 +89,7 @@ const sql = {
            VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
   // SQLite rewrites an index for a column that is set, changed or not: those that stay are compared instead.
   replaceBody: `UPDATE records SET version = ?, body = ?
-                WHERE ${isExpected} AND ${isFlow} AND ${isDue}`,
+                WHERE ${isExpected} AND flow_partition IS NULL AND due_partition IS NULL`,
   replaceDue: `UPDATE records SET version = ?, body = ?, due_partition = ?, due_sort = ?
                WHERE ${isExpected} AND ${isFlow}`,
   replaceAll: `UPDATE records SET version = ?, body = ?, flow_partition = ?, flow_sort = ?,
@@ -171,20 +170,19 @@ class SqliteRecords implements LocalRecords {
 
   #replace(record: RecordDraft, expect: Expectation, version: Version): boolean {
     const { partition, sort, indexes } = record;
-    const made = [version, toStored(record.body)];
-    const keys = indexValues(indexes);
-    if (expect === "absent") return this.#changes(sql.insert, [...made, partition, sort, ...keys]);
+    const body = toStored(record.body);
+    const flow = keyColumns(indexes?.flow);
+    const due = keyColumns(indexes?.due);
+    if (expect === "absent")
+      return this.#changes(sql.insert, [version, body, partition, sort, ...flow, ...due]);
     const expected = [partition, sort, expect];
     const isReplaced =
       indexes === undefined
-        ? this.#changes(sql.replaceBody, [...made, ...expected, ...keys])
-        : this.#changes(sql.replaceDue, [
-            ...made,
-            ...keys.slice(2),
-            ...expected,
-            ...keys.slice(0, 2),
-          ]);
-    return isReplaced || this.#changes(sql.replaceAll, [...made, ...keys, ...expected]);
+        ? this.#changes(sql.replaceBody, [version, body, partition, sort, expect])
+        : this.#changes(sql.replaceDue, [version, body, ...due, ...expected, ...flow]);
+    return (
+      isReplaced || this.#changes(sql.replaceAll, [version, body, ...flow, ...due, ...expected])
+    );
   }
 
   #changes(text: string, values: readonly SQLInputValue[]): boolean {
@@ -301,12 +299,10 @@ function parseJson(text: string): unknown {
   }
 }
 
-const noIndexes: readonly null[] = indexColumns.map(() => null);
+const noKey = [null, null] as const;
 
-function indexValues(indexes: IndexKeys | undefined): readonly (string | null)[] {
-  if (indexes === undefined) return noIndexes;
-  const { flow, due } = indexes;
-  return [flow?.partition ?? null, flow?.sort ?? null, due?.partition ?? null, due?.sort ?? null];
+function keyColumns(key: IndexKeys[IndexName]): readonly [string | null, string | null] {
+  return key === undefined ? noKey : [key.partition, key.sort];
 }
 
 /** Node 22 cuts text off at U+0000 when it reads a column; bytes come back whole. */

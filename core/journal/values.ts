@@ -137,7 +137,7 @@ function free(bytes: Uint8Array): void {
 
 /** UTF-8 bytes of a string. */
 export function utf8Length(text: string): number {
-  return Buffer.byteLength(text, "utf8");
+  return Buffer.byteLength(text);
 }
 
 function unreadable(ref: BlobRef, why: string): KitaruBackendError {
