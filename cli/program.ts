@@ -11,6 +11,7 @@ import { addFlow } from "./commands/flow.ts";
 import { addInit } from "./commands/init.ts";
 import { addInvoke } from "./commands/invoke.ts";
 import { addModels } from "./commands/models.ts";
+import { addPlan } from "./commands/plan.ts";
 import { addReplayCheck } from "./commands/replay-check.ts";
 import { addRun } from "./commands/run.ts";
 import { addStack } from "./commands/stack.ts";
@@ -51,6 +52,7 @@ export async function makeProgram(say: Console): Promise<Command> {
     addDeploy,
     addInvoke,
     addFlow,
+    addPlan,
     addStack,
     addModels,
     addDev,

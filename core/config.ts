@@ -2,6 +2,7 @@ import { dirname, join, parse } from "node:path";
 import { pathToFileURL } from "node:url";
 import { KitaruUsageError, messageOf } from "./errors.ts";
 import type { ModelsConfig } from "./models/registry.ts";
+import type { EmitFlow, EstimateCost } from "./plan/offer.ts";
 import type { Backend } from "./ports/backend.ts";
 
 /** An import would load `fs.promises` too, which takes longer than to look into a few folders. */
@@ -14,6 +15,10 @@ export interface StackDefinition {
   /** Facts worth showing to a person; never a secret. */
   readonly describe?: Readonly<Record<string, string>>;
   open(context: StackContext): Promise<Backend>;
+  /** Writes down what it would create for a flow; absent where nothing is created. */
+  readonly plan?: EmitFlow;
+  /** Estimates what executions cost; absent where nobody sends a bill. */
+  readonly estimate?: EstimateCost;
 }
 
 /** What a stack is opened with. */

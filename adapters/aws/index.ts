@@ -1,4 +1,5 @@
 import { KitaruStateError, KitaruUsageError } from "../../core/errors.ts";
+import type { EmitFlow, EstimateCost } from "../../core/plan/offer.ts";
 import type { Backend } from "../../core/ports/backend.ts";
 import { awsBackend } from "./backend.ts";
 import type { AwsClientOptions } from "./clients/config.ts";
@@ -24,6 +25,8 @@ export interface AwsStack {
   readonly kind: "aws";
   readonly describe: Readonly<Record<string, string>>;
   open(context: { readonly name: string; readonly root: string }): Promise<Backend>;
+  readonly plan: EmitFlow;
+  readonly estimate: EstimateCost;
 }
 
 /** Flows run in AWS, deployed with `kitaru deploy`; this process starts them, answers them and looks at them. */
@@ -42,6 +45,9 @@ export function aws(options: AwsOptions): AwsStack {
     kind: "aws",
     describe: { name, region: region ?? "of the environment", orchestrator: mode },
     open: () => openAws(name, client, mode),
+    plan: async (plan, flow) => (await import("./preview.ts")).previewFlow(name, plan, flow),
+    estimate: async (work, executions) =>
+      (await import("./estimate.ts")).estimateCost(mode, work, executions),
   };
 }
 

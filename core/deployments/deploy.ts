@@ -8,7 +8,7 @@ import { packageVersion } from "../package-version.ts";
 import type { ModelRegistry } from "../ports/model.ts";
 import { checkPlan } from "../plan/check.ts";
 import type { Manifest } from "../plan/manifest.ts";
-import { buildPlan } from "../plan/plan.ts";
+import { type Plan, buildPlan } from "../plan/plan.ts";
 import { type Bundle, buildBundle } from "./bundle.ts";
 import type { LoadedBundle } from "./bundle-loader.ts";
 import { loadBundle } from "./bundle-source.ts";
@@ -61,6 +61,18 @@ export async function buildModule({ entry, flows, models }: BuildParams): Promis
   const bundle = await buildBundle(entry, models);
   const loaded = await loadBundle(bundle);
   return { bundle, registry: loaded.registry, flows: chooseFlows(bundle, loaded, flows) };
+}
+
+/** What a module's flows need of a stack, without one. Throws a usage error for a module that cannot be bundled. */
+export async function planModule(params: BuildParams): Promise<{
+  readonly plan: Plan;
+  readonly flows: readonly string[];
+  readonly checkpoints: number;
+}> {
+  const { bundle, registry, flows } = await buildModule(params);
+  const described = describeDefinitions(registry);
+  const plan = buildPlan({ bundle, ...described });
+  return { plan, flows, checkpoints: described.checkpoints.length };
 }
 
 /** Make a new version of each chosen flow of a module that was built. */

@@ -39,8 +39,13 @@ export interface WaitPlan {
   readonly question?: string;
 }
 
+/** The part of a manifest a plan is made of. */
+type PlannedManifest = Pick<Manifest, "flows" | "checkpoints" | "waits"> & {
+  readonly bundle: Pick<Manifest["bundle"], "hash">;
+};
+
 /** Lay out what a stack must orchestrate for the flows of a manifest. */
-export function buildPlan(manifest: Manifest): Plan {
+export function buildPlan(manifest: PlannedManifest): Plan {
   const { bundle, flows, checkpoints, waits } = manifest;
   return Object.freeze<Plan>({
     kind: "plan",
