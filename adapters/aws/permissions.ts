@@ -37,10 +37,7 @@ const secrets: readonly Grant[] = [
 const start: Grant = { on: "machines", actions: ["states:StartExecution"] };
 const wake: Grant = { on: "machines", actions: ["states:SendTaskSuccess"] };
 
-/**
- * Everything each function calls, and nothing else: the infrastructure grants from this list, and a test compares it with
- * the requests that whole runs make.
- */
+/** Everything each function calls, and nothing else: the infrastructure grants from this list. */
 export const permissions: Readonly<Record<FunctionRole, readonly Grant[]>> = {
   advance: [
     documents,

@@ -6,10 +6,11 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Emulator, startServer } from "./server.ts";
 
@@ -64,22 +65,48 @@ export async function startMoto(): Promise<Moto> {
   };
 }
 
-/** Put the pinned requirements into a virtual environment of their own, once. */
+/** Put the pinned requirements into a virtual environment of their own, once; test files that start together share it. */
 function install(): string | undefined {
   const requirements = readFileSync(here("requirements.txt"), "utf8");
   const done = `${environment}/installed.txt`;
-  if (existsSync(done) && readFileSync(done, "utf8") === requirements) return undefined;
-  try {
-    rmSync(environment, { recursive: true, force: true });
-    mkdirSync(environment, { recursive: true });
-    const quiet = { stdio: "pipe" } as const;
-    execFileSync("python3", ["-m", "venv", environment], quiet);
-    const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-    execFileSync(`${environment}/bin/python`, [...pip, "-r", here("requirements.txt")], quiet);
-    writeFileSync(done, requirements);
-    return undefined;
-  } catch (error) {
-    const said = error instanceof Error && "stderr" in error ? String(error.stderr) : String(error);
-    return `moto cannot be installed: ${said.trim().split("\n").at(-1) ?? ""}`;
+  const isDone = (): boolean => existsSync(done) && readFileSync(done, "utf8") === requirements;
+  const lock = `${environment}.lock`;
+  mkdirSync(dirname(lock), { recursive: true });
+  while (!isDone()) {
+    if (!take(lock)) {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+      continue;
+    }
+    try {
+      if (!isDone()) installInto(environment);
+      writeFileSync(done, requirements);
+    } catch (error) {
+      const said = error instanceof Error && "stderr" in error ? String(error.stderr) : "";
+      return `moto cannot be installed: ${(said || String(error)).trim().split("\n").at(-1) ?? ""}`;
+    } finally {
+      rmSync(lock, { recursive: true, force: true });
+    }
   }
+  return undefined;
+}
+
+/** Whether this process may install now. A lock whose owner has been gone for ten minutes is broken. */
+function take(lock: string): boolean {
+  try {
+    mkdirSync(lock);
+    return true;
+  } catch {
+    const since = statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
+    if (Date.now() - since > 600_000) rmSync(lock, { recursive: true, force: true });
+    return false;
+  }
+}
+
+function installInto(folder: string): void {
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  const quiet = { stdio: "pipe" } as const;
+  execFileSync("python3", ["-m", "venv", folder], quiet);
+  const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+  execFileSync(`${folder}/bin/python`, [...pip, "-r", here("requirements.txt")], quiet);
 }
