@@ -51,7 +51,7 @@ export async function advance(context: EngineContext, params: AdvanceParams): Pr
   if (poisoned !== undefined) return append(session, params, poisoned);
   const run = await makeRun(claim, params);
   params.onRunning?.(() => run.pokeInbox());
-  return conclude(session, params, await run.drive());
+  return conclude(session, params, run, await run.drive());
 }
 
 // ---- steps 1 and 2: load, expire, take over
@@ -265,6 +265,7 @@ async function makeRun(
 async function conclude(
   session: Session,
   params: AdvanceParams,
+  run: FlowRun,
   result: RunResult,
 ): Promise<Directive> {
   switch (result.kind) {
@@ -274,7 +275,9 @@ async function conclude(
       return superseded(session, params.owner);
     case "yield":
       // stopping in good order is no crash, whatever was running
-      if (result.clean || params.signal?.aborted === true) await putHead(session, soon(session));
+      if (result.clean || params.signal?.aborted === true)
+        // not at rest where the next advance must look after a child as after a crash
+        await putHead(session, soon(session), run.hasUnseenChildren ? before(session) : {});
       return { kind: "advance", epoch: session.epoch };
     case "tasks":
       await putHead(session, result.dueAt + session.context.backend.capabilities.graceMs);
@@ -282,6 +285,11 @@ async function conclude(
     case "park":
       return park(session, result.label, result.due);
   }
+}
+
+/** As if this advance had not come to rest. */
+function before({ epoch }: Session): Partial<HeadView> {
+  return { epoch: epoch - 1 };
 }
 
 async function park(session: Session, label: string, due: number | undefined): Promise<Directive> {

@@ -289,6 +289,14 @@ export class FlowRun implements FlowScope {
     this.poke();
   }
 
+  /** Whether a child flow that may never have been started has not been looked after in this advance. */
+  get hasUnseenChildren(): boolean {
+    for (const open of this.state.pending())
+      if (open.t === "scheduled" && open.child !== undefined && !this.open.has(open.id))
+        return true;
+    return false;
+  }
+
   // ---- the loop
 
   /** Run until the flow ends, rests on the outside world, or must stop. */

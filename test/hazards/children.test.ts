@@ -91,6 +91,30 @@ test("a parent killed between scheduling a child and starting it starts it later
   expect(process.starts.filter((start) => start.executionId === childId)).toHaveLength(1);
 });
 
+test("a child that was never started is, though the advance after the kill gave way at once and an answer came", async () => {
+  const [name, inner, ask] = [unique("flow"), unique("child"), unique("ask")];
+  const child = flow(inner, async () => "done");
+  const asked = wait(ask, { schema: z.string() });
+  flow(name, async () => Promise.all([asked(), child.call()]));
+  const world = new World();
+  const process = world.process();
+  const id = await process.start(name);
+  const childId = `${id}/${inner}:0`;
+  world.intercept = (draft, write) => {
+    if (draft.partition === `exec/${childId}`) throw new Error("killed");
+    return write();
+  };
+  await expect(process.drive(id)).rejects.toThrow("killed");
+  world.intercept = undefined;
+  const gaveWay = await process.advance(id, undefined, { deadline: world.clock.now() });
+  expect(gaveWay).toMatchObject({ kind: "advance" });
+  await process.signal(id, { kind: "answer", target: ask, value: "yes" });
+  await process.drive(id);
+  await process.drive(childId);
+  expect(await process.drive(id)).toBe("completed");
+  expect(await process.output(id)).toEqual(["yes", "done"]);
+});
+
 test("a failed child fails its call with the child's error; retrying the parent retries the child", async () => {
   const [name, inner, step] = [unique("flow"), unique("child"), unique("step")];
   let isBroken = true;
