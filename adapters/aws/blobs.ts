@@ -1,6 +1,6 @@
 import type { BlobPutOptions, BlobStore } from "../../core/ports/blobs.ts";
 import type { ObjectBucket, UploadedPart } from "./clients/s3.ts";
-import { bucketError } from "./failure.ts";
+import { bucketError, isNamed } from "./failure.ts";
 
 interface S3BlobsParams {
   readonly bucket: string;
@@ -137,8 +137,4 @@ async function sendParts(
     );
   }
   return parts;
-}
-
-function isNamed(error: unknown, name: string): boolean {
-  return error instanceof Error && error.name === name;
 }

@@ -61,3 +61,8 @@ export function serviceError(error: unknown, { what, missing }: ServiceFailure):
     );
   return explained(`${name === "" ? "" : `${name}: `}${messageOf(error)}`, "It is tried again.");
 }
+
+/** Whether the SDK gave an error one of these names. */
+export function isNamed(error: unknown, ...names: readonly string[]): boolean {
+  return error instanceof Error && names.includes(error.name);
+}

@@ -4,6 +4,7 @@ import type { Directive, TaskRef } from "../../core/ports/orchestrator.ts";
 import { awsBackend } from "./backend.ts";
 import type { ApiReply } from "./handler-api.ts";
 import { type MachineDirective, machineDirective } from "./directive.ts";
+import { isNamed } from "./failure.ts";
 import { report } from "./metrics.ts";
 import type { Machines } from "./clients/sfn.ts";
 import { KitaruUsageError, messageOf } from "../../core/errors.ts";
@@ -133,7 +134,7 @@ async function begin(
       }),
     );
   } catch (error) {
-    if (!(error instanceof Error && error.name === "ExecutionAlreadyExists")) throw error;
+    if (!isNamed(error, "ExecutionAlreadyExists")) throw error;
   }
 }
 

@@ -4,7 +4,7 @@ import type { Orchestrator, StartParams } from "../../core/ports/orchestrator.ts
 import type { Functions } from "./clients/lambda.ts";
 import type { Machines } from "./clients/sfn.ts";
 import { emitStateMachine } from "./emit.ts";
-import { serviceError } from "./failure.ts";
+import { serviceError, isNamed } from "./failure.ts";
 import { machineArn, machineName, ownerName } from "./names.ts";
 import type { RuntimeDocument } from "./runtime-document.ts";
 
@@ -116,8 +116,4 @@ export class StepFunctionsOrchestrator implements Orchestrator {
       });
     }
   }
-}
-
-function isNamed(error: unknown, ...names: readonly string[]): boolean {
-  return error instanceof Error && names.includes(error.name);
 }
