@@ -1,6 +1,7 @@
 import type { Backend, Capabilities } from "../../core/ports/backend.ts";
 import { S3Blobs } from "./blobs.ts";
 import type { AwsClientOptions } from "./clients/config.ts";
+import type { Machines } from "./clients/sfn.ts";
 import { type StartMode, StepFunctionsOrchestrator } from "./orchestrator.ts";
 import { DynamoRecords } from "./records.ts";
 import type { RuntimeDocument } from "./runtime-document.ts";
@@ -36,8 +37,13 @@ export interface AwsParts {
   readonly document?: () => Promise<RuntimeDocument>;
 }
 
+/** The backend, and its client of Step Functions for what goes beyond the ports. */
+export interface AwsBackend extends Backend {
+  readonly machines: () => Promise<Machines>;
+}
+
 /** Put the adapters together; clients are opened when they are first needed. */
-export function awsBackend(parts: AwsParts): Backend {
+export function awsBackend(parts: AwsParts): AwsBackend {
   const { name, table, bucket, client, mode, advanceArn, document } = parts;
   const closing: (() => void)[] = [];
   const opened = <T extends { close(): void }>(open: () => Promise<T>): (() => Promise<T>) =>
@@ -46,7 +52,9 @@ export function awsBackend(parts: AwsParts): Backend {
       closing.push(() => made.close());
       return made;
     });
+  const machines = opened(async () => (await import("./clients/sfn.ts")).openMachines(client));
   return {
+    machines,
     records: new DynamoRecords({
       table,
       client: opened(async () => (await import("./clients/dynamodb.ts")).openDynamo(client)),
@@ -62,7 +70,7 @@ export function awsBackend(parts: AwsParts): Backend {
     orchestrator: new StepFunctionsOrchestrator({
       stack: name,
       mode,
-      machines: opened(async () => (await import("./clients/sfn.ts")).openMachines(client)),
+      machines,
       functions: opened(async () => (await import("./clients/lambda.ts")).openFunctions(client)),
       advanceArn,
       ...(document === undefined ? {} : { document }),

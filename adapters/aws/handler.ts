@@ -1,12 +1,11 @@
 import { Runtime } from "../../core/engine/runtime.ts";
 import { bundleSource } from "../../core/deployments/bundle-source.ts";
 import type { Directive, TaskRef } from "../../core/ports/orchestrator.ts";
-import { awsBackend } from "./backend.ts";
+import { type AwsBackend, awsBackend } from "./backend.ts";
 import type { ApiReply } from "./handler-api.ts";
 import { type MachineDirective, machineDirective } from "./directive.ts";
 import { isNamed } from "./failure.ts";
 import { report } from "./metrics.ts";
-import type { Machines } from "./clients/sfn.ts";
 import { KitaruUsageError, messageOf } from "../../core/errors.ts";
 
 export type { ApiEvent, ApiReply } from "./handler-api.ts";
@@ -20,7 +19,13 @@ export interface LambdaContext {
 
 /** Time kept for writing down and replying, in milliseconds. */
 const marginMs = 5000;
-const runtimes = new Map<string, Runtime>();
+const hosted = new Map<string, Hosted>();
+
+/** A runtime and what it stands on. */
+interface Hosted {
+  readonly runtime: Runtime;
+  readonly backend: AwsBackend;
+}
 
 /** What a state machine asks the advance function for. */
 export type AdvanceEvent =
@@ -45,16 +50,16 @@ export async function advance(
   event: AdvanceEvent,
   context: LambdaContext,
 ): Promise<MachineDirective | null> {
-  const runtime = runtimeOf(context);
+  const host = hostOf(context);
   switch (event.op) {
     case "advance":
-      return advanceOnce(runtime, event, context);
+      return advanceOnce(host, event, context);
     case "begin":
-      await begin(runtime, event, context);
+      await begin(host, event, context);
       return null;
     case "crashed": {
       const { executionId, callId, attempt, why } = event;
-      await runtime.host.crashed({ executionId, callId, attempt }, why);
+      await host.runtime.host.crashed({ executionId, callId, attempt }, why);
       return null;
     }
   }
@@ -74,8 +79,8 @@ export async function park(
   { executionId, seen, wakeAt, token }: ParkEvent,
   context: LambdaContext,
 ): Promise<null> {
-  const { host, backend } = runtimeOf(context);
-  const isParked = await host.park({ executionId, seen, wakeAt, token });
+  const { runtime, backend } = hostOf(context);
+  const isParked = await runtime.host.park({ executionId, seen, wakeAt, token });
   if (!isParked) await backend.orchestrator.wake(token, executionId);
   return null;
 }
@@ -83,13 +88,13 @@ export async function park(
 /** Run one isolated attempt. */
 export async function task(event: TaskRef, context: LambdaContext): Promise<null> {
   const { executionId, callId, attempt } = event;
-  await runtimeOf(context).host.task({ executionId, callId, attempt });
+  await hostOf(context).runtime.host.task({ executionId, callId, attempt });
   return null;
 }
 
 /** Wake or restart what is overdue. */
 export async function sweep(_event: unknown, context: LambdaContext): Promise<{ overdue: number }> {
-  const overdue = await runtimeOf(context).host.sweep();
+  const overdue = await hostOf(context).runtime.host.sweep();
   report(stackName(), { OverdueExecutions: overdue });
   return { overdue };
 }
@@ -97,20 +102,19 @@ export async function sweep(_event: unknown, context: LambdaContext): Promise<{ 
 /** Serve another service, which calls the function through IAM; nothing of a runtime is public. */
 export async function api(event: unknown, context: LambdaContext): Promise<ApiReply> {
   const { serve } = await import("./handler-api.ts"); // the other functions never load it
-  return serve(runtimeOf(context), event);
+  return serve(hostOf(context).runtime, event);
 }
 
 async function advanceOnce(
-  runtime: Runtime,
+  { runtime, backend }: Hosted,
   { executionId, owner, machine }: AdvanceEvent & { op: "advance" },
   context: LambdaContext,
 ): Promise<MachineDirective> {
   const directive = await runtime.host.advance({ executionId, owner, deadline: deadline(context) });
   countEnd(directive);
   if (directive.kind === "end" && directive.ended?.status === "cancelled")
-    await stopMachine(machine, executionId);
-  const { blobs } = runtime.backend;
-  return machineDirective(directive, { executionId, now: Date.now(), blobs });
+    await stopMachine(backend, machine, executionId);
+  return machineDirective(directive, { executionId, now: Date.now(), blobs: backend.blobs });
 }
 
 /**
@@ -118,7 +122,7 @@ async function advanceOnce(
  * once, because it has the same owner; should this invocation be lost, the sweep starts the machine.
  */
 async function begin(
-  runtime: Runtime,
+  { runtime, backend }: Hosted,
   { executionId, owner, machine }: AdvanceEvent & { op: "begin" },
   context: LambdaContext,
 ): Promise<void> {
@@ -126,33 +130,26 @@ async function begin(
   countEnd(directive);
   if (directive.kind === "end") return;
   try {
-    await withMachines((machines) =>
-      machines.start({
-        stateMachineArn: machine,
-        name: owner,
-        input: JSON.stringify({ executionId, owner }),
-      }),
-    );
+    const machines = await backend.machines();
+    await machines.start({
+      stateMachineArn: machine,
+      name: owner,
+      input: JSON.stringify({ executionId, owner }),
+    });
   } catch (error) {
     if (!isNamed(error, "ExecutionAlreadyExists")) throw error;
   }
 }
 
-/** The client is loaded here: most invocations need none. */
-async function withMachines(use: (machines: Machines) => Promise<void>): Promise<void> {
-  const { openMachines } = await import("./clients/sfn.ts");
-  const machines = openMachines({});
-  try {
-    await use(machines);
-  } finally {
-    machines.close();
-  }
-}
-
 /** A cancelled execution aborts its machine, so that the console shows what happened. Best effort: it ends anyway. */
-async function stopMachine(machine: string, executionId: string): Promise<void> {
+async function stopMachine(
+  backend: AwsBackend,
+  machine: string,
+  executionId: string,
+): Promise<void> {
   try {
-    await withMachines((machines) => machines.stop(machine, executionId));
+    const machines = await backend.machines();
+    await machines.stop(machine, executionId);
   } catch (error) {
     process.stderr.write(
       `The machine of ${executionId} could not be stopped: ${messageOf(error)}\n`,
@@ -170,9 +167,9 @@ function deadline(context: LambdaContext): number {
 }
 
 /** One runtime for the life of the process: what it has loaded stays warm. */
-function runtimeOf(context: LambdaContext): Runtime {
+function hostOf(context: LambdaContext): Hosted {
   const name = stackName();
-  const known = runtimes.get(name);
+  const known = hosted.get(name);
   if (known !== undefined) return known;
   const advanceArn = siblingArn(context.invokedFunctionArn, `kitaru-${name}-advance`);
   const backend = awsBackend({
@@ -184,8 +181,9 @@ function runtimeOf(context: LambdaContext): Runtime {
     advanceArn: async () => advanceArn,
   });
   const runtime = new Runtime({ stack: name, backend, bundles: bundleSource(backend.blobs) });
-  runtimes.set(name, runtime);
-  return runtime;
+  const host: Hosted = { runtime, backend };
+  hosted.set(name, host);
+  return host;
 }
 
 function stackName(): string {
