@@ -3,7 +3,7 @@ import { pathToFileURL } from "node:url";
 import { KitaruUsageError, messageOf } from "./errors.ts";
 import type { ModelsConfig } from "./models/registry.ts";
 import type { EmitFlow, EstimateCost } from "./plan/offer.ts";
-import type { Backend } from "./ports/backend.ts";
+import type { Backend, Capabilities } from "./ports/backend.ts";
 
 /** An import would load `fs.promises` too, which takes longer than to look into a few folders. */
 const { existsSync, readFileSync } = process.getBuiltinModule("node:fs");
@@ -15,6 +15,8 @@ export interface StackDefinition {
   /** Facts worth showing to a person; never a secret. */
   readonly describe?: Readonly<Record<string, string>>;
   open(context: StackContext): Promise<Backend>;
+  /** The most any stack of this kind can do; what a certain one can is known once it is opened. */
+  readonly capabilities?: Capabilities;
   /** Writes down what it would create for a flow; absent where nothing is created. */
   readonly plan?: EmitFlow;
   /** Estimates what executions cost; absent where nobody sends a bill. */

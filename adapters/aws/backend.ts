@@ -1,29 +1,13 @@
 import type { Backend, Capabilities } from "../../core/ports/backend.ts";
 import { S3Blobs } from "./blobs.ts";
 import type { AwsClientOptions } from "./clients/config.ts";
+import { awsCapabilities } from "./capabilities.ts";
 import type { Machines } from "./clients/sfn.ts";
 import { type StartMode, StepFunctionsOrchestrator } from "./orchestrator.ts";
 import { DynamoRecords } from "./records.ts";
 import type { RuntimeDocument } from "./runtime-document.ts";
 import { onDemand } from "./sdk.ts";
 import { AwsSecrets } from "./secrets.ts";
-
-/** How stacks of this kind differ from others. */
-export const awsCapabilities: Capabilities = {
-  kind: "aws",
-  // eight write units cost as much as one object, and a small value is read with its journal
-  inlineBytes: 4 * 1024,
-  // with its key an append then mostly costs one write unit of 1 KB
-  segmentBytes: 700,
-  // an item has at most 400 KB, its attributes' names and keys included
-  recordBytes: 384 * 1024,
-  dueShards: 8,
-  deployedOnly: true,
-  isolated: true,
-  heartbeatMs: 24 * 3600_000,
-  leaseMs: 60_000,
-  graceMs: 10_000,
-};
 
 /** What a backend is made of. */
 export interface AwsParts {
@@ -35,6 +19,8 @@ export interface AwsParts {
   readonly mode: StartMode;
   readonly advanceArn: () => Promise<string>;
   readonly document?: () => Promise<RuntimeDocument>;
+  /** @default what any stack of this kind can do */
+  readonly capabilities?: Capabilities;
 }
 
 /** The backend, and its client of Step Functions for what goes beyond the ports. */
@@ -75,7 +61,7 @@ export function awsBackend(parts: AwsParts): AwsBackend {
       advanceArn,
       ...(document === undefined ? {} : { document }),
     }),
-    capabilities: awsCapabilities,
+    capabilities: parts.capabilities ?? awsCapabilities,
     close: async () => {
       for (const close of closing) close();
     },

@@ -68,7 +68,7 @@ describe("the state machine of a flow", () => {
 
   test("refuses a checkpoint that no function holds, and says what there is", () => {
     expect(() => machineOf({ tasks: [{ checkpoint: "huge", memoryMb: 9000 }] })).toThrow(
-      /Checkpoint "huge" wants 9000 MB.*large \(4096 MB.*taskSizes/,
+      /"huge"; there is default \(1024 MB\), large \(4096 MB\)\. Add a size to `taskSizes`/,
     );
   });
 

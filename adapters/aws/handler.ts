@@ -1,6 +1,7 @@
 import { Runtime } from "../../core/engine/runtime.ts";
 import { bundleSource } from "../../core/deployments/bundle-source.ts";
 import type { Directive, TaskRef } from "../../core/ports/orchestrator.ts";
+import { marginMs } from "./capabilities.ts";
 import { type AwsBackend, awsBackend } from "./backend.ts";
 import type { ApiReply } from "./handler-api.ts";
 import { type MachineDirective, machineDirective } from "./directive.ts";
@@ -17,8 +18,6 @@ export interface LambdaContext {
   getRemainingTimeInMillis(): number;
 }
 
-/** Time kept for writing down and replying, in milliseconds. */
-const marginMs = 5000;
 const hosted = new Map<string, Hosted>();
 
 /** A runtime and what it stands on. */

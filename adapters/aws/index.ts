@@ -1,7 +1,8 @@
 import { KitaruStateError, KitaruUsageError } from "../../core/errors.ts";
 import type { EmitFlow, EstimateCost } from "../../core/plan/offer.ts";
-import type { Backend } from "../../core/ports/backend.ts";
+import type { Backend, Capabilities } from "../../core/ports/backend.ts";
 import { awsBackend } from "./backend.ts";
+import { awsCapabilities } from "./capabilities.ts";
 import type { AwsClientOptions } from "./clients/config.ts";
 import { serviceError } from "./failure.ts";
 import type { StartMode } from "./orchestrator.ts";
@@ -25,6 +26,7 @@ export interface AwsStack {
   readonly kind: "aws";
   readonly describe: Readonly<Record<string, string>>;
   open(context: { readonly name: string; readonly root: string }): Promise<Backend>;
+  readonly capabilities: Capabilities;
   readonly plan: EmitFlow;
   readonly estimate: EstimateCost;
 }
@@ -45,6 +47,7 @@ export function aws(options: AwsOptions): AwsStack {
     kind: "aws",
     describe: { name, region: region ?? "of the environment", orchestrator: mode },
     open: () => openAws(name, client, mode),
+    capabilities: awsCapabilities,
     plan: async (plan, flow) => (await import("./preview.ts")).previewFlow(name, plan, flow),
     estimate: async (work, executions) =>
       (await import("./estimate.ts")).estimateCost(mode, work, executions),
@@ -61,6 +64,7 @@ async function openAws(name: string, client: AwsClientOptions, mode: StartMode):
     bucket: document.bucket,
     advanceArn: async () => document.advance,
     document: async () => document,
+    capabilities: { ...awsCapabilities, attemptSizes: document.tasks },
   });
 }
 

@@ -1,3 +1,5 @@
+import type { AttemptSize } from "../../core/ports/backend.ts";
+
 /** What a runtime consists of, as its infrastructure writes it down and everything else finds it. */
 export interface RuntimeDocument {
   readonly format: 1;
@@ -14,12 +16,8 @@ export interface RuntimeDocument {
 }
 
 /** A function that runs isolated checkpoints. */
-export interface TaskFunction {
-  readonly size: string;
+export interface TaskFunction extends AttemptSize {
   readonly arn: string;
-  readonly memoryMb: number;
-  readonly storageMb: number;
-  readonly timeoutMs: number;
 }
 
 /** Name of the parameter that holds the document of a runtime. */

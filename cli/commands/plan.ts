@@ -7,6 +7,7 @@ import type { FlowPlan, Plan } from "../../core/plan/plan.ts";
 import { configuredModels, configuredStacks, defaultStack } from "../../core/stacks.ts";
 import { type Console, openStack } from "../console.ts";
 import { costLines } from "../cost-text.ts";
+import { CommandError } from "../failure.ts";
 import { splitTarget } from "../flow-target.ts";
 import { stackOption, wholeNumber } from "../options.ts";
 
@@ -61,11 +62,26 @@ async function plan(say: Console, target: string, { stack, output }: PlanOptions
       `Stack "${name}" of kind "${definition.kind}" creates nothing for a flow: the runtime itself drives it.`,
     );
   const planned = await planOf(say, target);
+  const problems = await problemsOf(planned.plan, definition);
   const emitted = await definition.plan(planned.plan, planned.flow);
   say.item(
-    emitted,
+    { ...emitted, problems },
     output === "mermaid" ? mermaid(emitted) : [JSON.stringify(emitted.definition, undefined, 2)],
   );
+  if (problems.length > 0)
+    throw new CommandError(
+      "plan",
+      `It cannot be deployed to stack "${name}". ${problems.join(" ")}`,
+    );
+}
+
+async function problemsOf(
+  made: Plan,
+  { capabilities }: StackDefinition,
+): Promise<readonly string[]> {
+  if (capabilities === undefined) return [];
+  const { checkPlan } = await import("../../core/plan/check.ts");
+  return checkPlan(made, capabilities);
 }
 
 async function cost(say: Console, target: string, options: CostOptions): Promise<void> {

@@ -84,10 +84,11 @@ export async function deployModule(
   checkWanted(tag);
   const manifest = await describeBundle(runtime, bundle, registry);
   const plan = buildPlan(manifest);
-  const [problem] = checkPlan(plan, runtime.backend.capabilities);
-  if (problem !== undefined)
+  const problems = checkPlan(plan, runtime.backend.capabilities);
+  if (problems.length > 0)
     throw new KitaruUsageError(
-      `${bundle.entry} cannot be deployed to stack "${runtime.stack}". ${problem}`,
+      `${bundle.entry} cannot be deployed to stack "${runtime.stack}". ${problems.join(" ")}`,
+      { details: { problems } },
     );
   const reserved: Reserved[] = [];
   for (const flow of flows) reserved.push(await reserve(runtime, flow));

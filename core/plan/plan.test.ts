@@ -17,6 +17,7 @@ const manifest: Manifest = {
   ],
   checkpoints: [
     { name: "near", runtime: "inline", semantics: "at-least-once", retries: 0 },
+    { name: "slow", runtime: "inline", semantics: "at-least-once", retries: 0, timeoutMs: 9000 },
     { name: "far", runtime: "isolated", semantics: "at-least-once", retries: 2, timeoutMs: 5000 },
     { name: "away", runtime: "isolated", semantics: "at-most-once", retries: 0 },
   ],
@@ -35,6 +36,7 @@ test("a plan names what differs between orchestrations, and cannot be changed", 
       { flow: "review", name: "review-abababababab", timeoutMs: 60_000 },
       { flow: "child", name: "child-abababababab" },
     ],
+    inline: [{ checkpoint: "slow", timeoutMs: 9000 }],
     tasks: [{ checkpoint: "far", timeoutMs: 5000 }, { checkpoint: "away" }],
     waits: [{ wait: "ask", question: "Approve?" }, { wait: "go" }],
   });
@@ -50,6 +52,35 @@ test("a stack without isolated checkpoints says so of each", () => {
     'Checkpoint "far" is isolated, and a stack of kind "tiny" has no invocations of their own for checkpoints. Let it run inline, or choose another stack.',
     'Checkpoint "away" is isolated, and a stack of kind "tiny" has no invocations of their own for checkpoints. Let it run inline, or choose another stack.',
   ]);
+});
+
+test("what takes longer or needs more than a stack grants is named, each by itself", () => {
+  const away = {
+    name: "huge",
+    runtime: "isolated",
+    semantics: "at-least-once",
+    retries: 0,
+  } as const;
+  const plan = buildPlan({
+    ...manifest,
+    checkpoints: [...manifest.checkpoints, { ...away, memoryMb: 9000, storageMb: 600 }],
+  });
+  const limited = {
+    ...memoryCapabilities,
+    kind: "tiny",
+    advanceMs: 8999,
+    attemptSizes: [
+      { size: "small", memoryMb: 1024, storageMb: 512, timeoutMs: 4000 },
+      { size: "wide", memoryMb: 9000, storageMb: 512, timeoutMs: 5000 },
+    ],
+  };
+  expect(checkPlan(plan, limited)).toEqual([
+    'Checkpoint "slow" has a timeout of 9 s and runs inline, and a stack of kind "tiny" runs a flow for at most 8.999 s at a time. Give it a shorter timeout, or split it.',
+    'Checkpoint "huge" asks for 9000 MB of memory, 600 MB of temporary files, and no size of this stack of kind "tiny" has as much: small (1024 MB of memory, 512 MB of temporary files, 4 s); wide (9000 MB of memory, 512 MB of temporary files, 5 s). Ask for less, or add a size to the stack.',
+  ]);
+  const [, wide] = limited.attemptSizes;
+  const enough = { ...limited, advanceMs: 9000, attemptSizes: [{ ...wide!, storageMb: 600 }] };
+  expect(checkPlan(plan, enough)).toEqual([]);
 });
 
 test("a manifest of another format is not taken for one", () => {

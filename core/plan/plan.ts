@@ -9,6 +9,8 @@ export interface Plan {
   /** Hash of the bundle. */
   readonly bundle: string;
   readonly flows: readonly FlowPlan[];
+  /** Checkpoints that run where the flow runs, and say how long they may take; absent: none. */
+  readonly inline?: readonly InlinePlan[];
   /** Checkpoints that run in an invocation of their own. */
   readonly tasks: readonly TaskPlan[];
   /** Waits that a console may show by name; others are parked without one. */
@@ -21,6 +23,12 @@ export interface FlowPlan {
   /** Names the orchestration by flow and bundle, so that versions stand side by side. */
   readonly name: string;
   readonly timeoutMs?: number;
+}
+
+/** What runs within an invocation of the flow. */
+export interface InlinePlan {
+  readonly checkpoint: string;
+  readonly timeoutMs: number;
 }
 
 /** An invocation the orchestration makes. */
@@ -51,6 +59,7 @@ export function buildPlan(manifest: PlannedManifest): Plan {
     kind: "plan",
     bundle: bundle.hash,
     flows: Object.freeze(flows.map((flow) => flowPlan(flow, bundle.hash))),
+    inline: Object.freeze(checkpoints.flatMap(inlinePlan)),
     tasks: Object.freeze(checkpoints.filter(({ runtime }) => runtime === "isolated").map(taskPlan)),
     waits: Object.freeze(waits.map(waitPlan)),
   });
@@ -62,6 +71,11 @@ function flowPlan({ name, timeoutMs }: FlowFacts, bundle: string): FlowPlan {
     name: `${name}-${bundle.slice(0, 12)}`,
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
   });
+}
+
+function inlinePlan({ name, runtime, timeoutMs }: CheckpointFacts): readonly InlinePlan[] {
+  if (runtime === "isolated" || timeoutMs === undefined) return [];
+  return [Object.freeze({ checkpoint: name, timeoutMs })];
 }
 
 function taskPlan({ name, timeoutMs, memoryMb, storageMb }: CheckpointFacts): TaskPlan {

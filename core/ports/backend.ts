@@ -26,12 +26,24 @@ export interface Capabilities {
   readonly deployedOnly?: boolean;
   /** Whether isolated checkpoints run as their own invocation. */
   readonly isolated: boolean;
+  /** Longest time one invocation runs a flow and its inline checkpoints, in milliseconds. @default unlimited */
+  readonly advanceMs?: number;
+  /** Sizes of what isolated attempts run in; each attempt runs in one of them. @default unlimited */
+  readonly attemptSizes?: readonly AttemptSize[];
   /** Longest time an orchestration stays parked before it looks again, in milliseconds. At most 24 h. */
   readonly heartbeatMs: number;
   /** How long an advance without a deadline owns an execution before it renews, in milliseconds. */
   readonly leaseMs: number;
   /** Added to deadlines before another owner takes over, in milliseconds; covers clock skew. */
   readonly graceMs: number;
+}
+
+/** What one isolated attempt may have. */
+export interface AttemptSize {
+  readonly size: string;
+  readonly memoryMb: number;
+  readonly storageMb: number;
+  readonly timeoutMs: number;
 }
 
 /** Everything a stack gives the runtime. */

@@ -45,6 +45,18 @@ describe.skipIf(noCloud !== undefined)(
       ]);
     }, 90_000);
 
+    test("what no function of the runtime holds is refused before anything is published", async () => {
+      const entry = new URL("fixtures/demanding-flows.ts", import.meta.url);
+      const client = new KitaruClient();
+      await expect(client.deployments.deploy({ entry })).rejects.toThrow(
+        /Checkpoint "vast" asks for 9000 MB of memory, and no size of this stack .*: default \(1024 MB.*; large \(4096 MB/,
+      );
+      await expect(client.deployments.list({ flow: "demanding" })).rejects.toThrow(
+        /No deployments found/,
+      );
+      expect(await statesOf(cloud, "demanding")).toEqual([]);
+    });
+
     test("300 in one map go through one distributed map", async () => {
       const count = 300;
       const handle = many.run(count, { id: "many" });

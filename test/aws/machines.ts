@@ -13,8 +13,9 @@ export async function statesOf({ endpoint, name }: Cloud, flow: string): Promise
   try {
     const { stateMachines = [] } = await sfn.send(new ListStateMachinesCommand({}));
     const machine = stateMachines.find((found) => found.name?.startsWith(`${name}-${flow}-`));
+    if (machine === undefined) return [];
     const { executions = [] } = await sfn.send(
-      new ListExecutionsCommand({ stateMachineArn: machine?.stateMachineArn }),
+      new ListExecutionsCommand({ stateMachineArn: machine.stateMachineArn }),
     );
     return await Promise.all(
       executions.map(async ({ executionArn }) => {

@@ -17,8 +17,15 @@ export const trip = flow("trip", async () => { await near(); await far(); await 
 export const short = flow("short", async () => near());
 `;
 
+const demanding = `
+import { checkpoint, flow } from "kitaru";
+const endless = checkpoint("endless", { timeout: "20m" }, () => 1);
+const huge = checkpoint("huge", { runtime: "isolated", memoryMb: 20_000 }, () => 2);
+export const greedy = flow("greedy", async () => [await endless(), await huge()]);
+`;
+
 beforeAll(async () => {
-  root = await project({ "flows.ts": source });
+  root = await project({ "flows.ts": source, "demanding.ts": demanding });
   const cloud = aws({ name: "agents" });
   // an execution is recorded here, and priced as if it had run there
   const priced = { ...local({ folder: root }), estimate: cloud.estimate };
@@ -43,6 +50,25 @@ test("plan tells the state machine a deployment would create, and asks nobody", 
   const { out: chart } = await run("plan", "flows.ts:trip", "--stack", "aws", "-o", "mermaid");
   expect(chart).toMatch(/^flowchart TD\n {2}s0\["Start"\]\n/);
   expect(chart).toContain('["Wait for go"]');
+});
+
+test("plan tells what the stack cannot do, each limit by itself, and fails", async () => {
+  const { code, out, err } = await run(
+    "plan",
+    "demanding.ts:greedy",
+    "--stack",
+    "aws",
+    "-o",
+    "json",
+  );
+  expect(code).toBe(1);
+  const problems = [
+    'Checkpoint "endless" has a timeout of 1200 s and runs inline, and a stack of kind "aws" runs a flow for at most 895 s at a time. Give it a shorter timeout, or split it.',
+    'Checkpoint "huge" asks for 20000 MB of memory, and no size of this stack of kind "aws" has as much: largest (10240 MB of memory, 10240 MB of temporary files, 900 s). Ask for less, or add a size to the stack.',
+  ];
+  const { item } = JSON.parse(out) as { item: { problems: string[] } };
+  expect(item.problems).toEqual(problems);
+  expect(err).toContain('cannot be deployed to stack \\"aws\\"');
 });
 
 test("cost tells an estimate item by item, beside other ways", async () => {
