@@ -3,6 +3,7 @@ import { type EngineContext, engineContext } from "../core/engine/context.ts";
 import { registry } from "../core/engine/definitions.ts";
 import { Resting } from "../core/engine/resting.ts";
 import { type Signal, signal } from "../core/engine/signal.ts";
+import { type ReplayRequest, startReplay } from "../core/engine/replay/start-replay.ts";
 import { startExecution } from "../core/engine/start.ts";
 import { sweep } from "../core/engine/sweep.ts";
 import { recordCrash, runTask } from "../core/engine/task.ts";
@@ -15,6 +16,7 @@ import { type MemoryBackend, memoryBackend } from "./backend.ts";
 import { type VirtualClock, restOfTurn, virtualClock } from "./clock.ts";
 import { type MemoryOrchestrator, memoryOrchestrator } from "./orchestrator.ts";
 import { Process, type StoreOperation } from "./process.ts";
+import { recordExecution } from "./record.ts";
 import { type Fault, type Scenario, drawScenario, generator, oneOf } from "./scenario.ts";
 import { Ledger, type Settled } from "./verdict.ts";
 
@@ -26,6 +28,8 @@ export interface Shape {
   readonly begin?: () => void;
   /** Waits by name, each with the values it may be answered with; the last one is given when nobody else answers. */
   readonly answers?: Readonly<Record<string, readonly [unknown, ...unknown[]]>>;
+  /** Simulated is a replay of an undisturbed run with {@link input}, with this changed. */
+  readonly replay?: Omit<ReplayRequest, "source" | "flow" | "pin">;
   /** What the execution must come to, by what is recorded of its calls; several where their order decides. */
   readonly expected: (recorded: (callId: string) => Settled | undefined) => readonly Settled[];
   /** How often the execution is retried when it has failed. @default 0 */
@@ -97,6 +101,7 @@ export function workFor(ms: number): Promise<void> {
 }
 
 const executionId = "sim";
+const sourceId = "source";
 /** Faults happen in the first steps only; then everything has to come to its end. */
 const faultySteps = 500;
 const mostSteps = 10_000;
@@ -134,7 +139,7 @@ class World {
   };
   readonly #frozen = new Map<Process, number>();
   readonly #ledger: Ledger;
-  readonly #startedAt: number = this.clock.now();
+  #startedAt: number = this.clock.now();
   readonly #moments: (() => void)[] = [];
   #tickets: Ticket[] = [];
   #staleIndex: unknown;
@@ -173,6 +178,17 @@ class World {
   }
 
   async run(): Promise<SimulationResult> {
+    const { flow, input, answers = {}, replay } = this.#options.shape;
+    if (replay !== undefined)
+      await recordExecution({
+        backend: this.#shared,
+        clock: this.clock,
+        id: sourceId,
+        flow,
+        input,
+        answers,
+      });
+    this.#startedAt = this.clock.now();
     this.#goOn(this.#start());
     this.#invite();
     this.#sweepEvery();
@@ -416,8 +432,12 @@ class World {
     const { shape } = this.#options;
     const flow = registry.flow(shape.flow);
     if (flow === undefined) throw new TypeError(`There is no flow ${shape.flow}`);
-    const start = { id: executionId, flow, input: shape.input, stack: "simulated" };
-    await this.#untilDone(() => this.#act("start", (context) => startExecution(context, start)));
+    const common = { id: executionId, flow, stack: "simulated" };
+    const start = (context: EngineContext): Promise<unknown> =>
+      shape.replay === undefined
+        ? startExecution(context, { ...common, input: shape.input })
+        : startReplay(context, { ...common, ...shape.replay, source: sourceId });
+    await this.#untilDone(() => this.#act("start", start));
   }
 
   /** Again until the store does not fail and the process is not killed. */

@@ -60,7 +60,7 @@ async function entryFor(
   const { state, settled, now } = adoption;
   if (item.kind === "retry") return undefined;
   if (item.kind === "cancel") return cancelEntry(item.i, adoption);
-  if (state.outcomes.has(item.call) || settled.has(item.call)) return undefined;
+  if ("taken" in item || state.outcomes.has(item.call) || settled.has(item.call)) return undefined;
   const { at } = item;
   const call = {
     ...callFields(item, state),

@@ -239,7 +239,7 @@ async function makeRun(
       : facts.timeoutAt + (lastRetry === undefined ? 0 : lastRetry.at - facts.createdAt);
   const previousCrashed = session.epoch > 1 && view.epoch < session.epoch - 1;
   const { replayOf } = started;
-  const replay = replayOf && (await openReplay(context, replayOf, state));
+  const replay = replayOf && (await openReplay(session, replayOf));
   return new FlowRun(
     {
       session,

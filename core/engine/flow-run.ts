@@ -12,7 +12,7 @@ import type {
   OutcomeEntry,
   StartedEntry,
 } from "../journal/entry.ts";
-import type { InboxItem } from "../journal/inbox.ts";
+import { type InboxItem, readInbox } from "../journal/inbox.ts";
 import { reviveError, storeError } from "../journal/stored-error.ts";
 import { type JournalState, isKnownOutcome } from "../journal/state.ts";
 import type { TaskRef } from "../ports/orchestrator.ts";
@@ -28,6 +28,7 @@ import type { FlowDefinition } from "./definitions.ts";
 import { type Divergence, divergenceError } from "./divergence.ts";
 import { PositionHeap } from "./position-heap.ts";
 import { seededRandom } from "./prng.ts";
+import { fencing, takenItem } from "./replay/fence.ts";
 import type { Replay } from "./replay/replay.ts";
 import { voidedBy } from "./retry-execution.ts";
 import { type CallSpec, type FlowScope, runInScope } from "./scope.ts";
@@ -401,17 +402,38 @@ export class FlowRun implements FlowScope {
 
   /** Deliver an outcome of the source; it becomes durable together with what follows. */
   async #takeOver(call: Call): Promise<void> {
+    if (call.kind === "wait" && this.params.replay?.isOutdated(call) === true)
+      return this.restart(call);
     const taken = await this.params.replay?.entriesOf(call, this.#now);
     if (taken === undefined) return;
-    const entries = [...taken.attached, taken.entry];
+    const entry = call.kind === "wait" ? await this.#fenced(taken.entry) : taken.entry;
+    if (entry === undefined) return;
+    const entries = [...taken.attached, entry];
     this.#pending.splice(this.#delivered, 0, ...entries);
     this.#delivered += entries.length;
-    await this.#hand(call, taken.entry);
+    await this.#hand(call, entry);
+  }
+
+  /** The inbox decides who settles a wait, also against a replay; undefined when somebody else has answered it. */
+  async #fenced(entry: OutcomeEntry): Promise<OutcomeEntry | undefined> {
+    const { context } = this.session;
+    const now = context.clock.now();
+    for (;;) {
+      const there = takenItem(readInbox(this.session.inbox), this.state, entry.id);
+      if (there !== undefined) return { ...entry, item: there.i };
+      const item = fencing(entry, makeNonce(context), now);
+      if (await this.session.addToInbox([item])) return { ...entry, item: item.i };
+      const inbox = await this.session.refreshInbox();
+      if (inbox !== undefined) await this.#adopt(inbox.items, now);
+      if (this.#pending.some((other) => isOutcome(other) && other.id === entry.id))
+        return undefined;
+    }
   }
 
   async #hand(call: Call, entry: OutcomeEntry): Promise<void> {
     const { id } = call;
     this.#settle(call);
+    this.params.replay?.settled(call, entry);
     this.#now = Math.max(this.#now, entry.at);
     if (entry.t === "completed") {
       const value = this.#live.has(id)
@@ -776,6 +798,10 @@ export class FlowRun implements FlowScope {
     for (const call of this.running.values())
       call.work?.abort(new KitaruCancelledError(`The advance that ran ${call.id} is over.`));
   }
+}
+
+function isOutcome(entry: Entry): entry is OutcomeEntry {
+  return entry.t === "completed" || entry.t === "failed";
 }
 
 /** One turn of the event loop: everything a delivery set in motion has settled after it. */

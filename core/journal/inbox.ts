@@ -14,13 +14,26 @@ import type { ValueRef } from "./values.ts";
 /** What the outside world says to an execution. */
 export type InboxItem = { readonly i: string; readonly at: number } & (
   | AnswerItem
-  | { readonly kind: "abort"; readonly call: string; readonly name: string }
-  | { readonly kind: "expiry"; readonly call: string; readonly name: string }
+  | { readonly kind: "abort"; readonly call: string; readonly name: string; readonly taken?: Taken }
+  | {
+      readonly kind: "expiry";
+      readonly call: string;
+      readonly name: string;
+      readonly taken?: Taken;
+    }
   | { readonly kind: "cancel" }
   /** `parent`: said by a parent that was retried itself, which may take up a child it had cancelled. */
   | { readonly kind: "retry"; readonly parent?: true }
   | ChildItem
 );
+
+/**
+ * Said by a replay that settles a wait itself: it keeps others from answering, and the journal has the outcome from the
+ * replay. `src` is the call of the source whose outcome it takes over; absent when an override gives it.
+ */
+export interface Taken {
+  readonly src?: string;
+}
 
 /** An answer to a wait. */
 export interface AnswerItem {
@@ -34,6 +47,7 @@ export interface AnswerItem {
   readonly gh?: string;
   /** Given where the wait's schema was not at hand: checked by the advance that adopts it. */
   readonly raw?: true;
+  readonly taken?: Taken;
 }
 
 /** The end of a child execution. */

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { simulate } from "../../testing/simulate.ts";
-import { shapes } from "./shapes.ts";
+import { replays, shapes as runs } from "./shapes.ts";
+
+const shapes = { ...runs, ...replays };
 
 /** Schedules of one run of all simulations, over all shapes: `SEEDS=100000` for more. */
 const schedules = Number(process.env["SEEDS"] ?? 5000);

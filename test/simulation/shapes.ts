@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { checkpoint, checkpointContext, flow, sleep, wait } from "../../core/index.ts";
+import { overridable } from "../../core/primitives/replay-target.ts";
 import { type Shape, workFor } from "../../testing/simulate.ts";
 import type { Settled } from "../../testing/verdict.ts";
 
@@ -211,6 +212,78 @@ export const shapes: Readonly<Record<string, Shape>> = {
     answers: { sim_approve: [true] },
     retries: 4,
     begin: () => (brittleRuns = 0),
+    expected: () => [{ value: 3 }, { error: "broken" }],
+  },
+};
+
+/** Replays of what some of them have recorded. */
+export const replays: Readonly<Record<string, Shape>> = {
+  replayInput: { flow: "sim_sequential", input: 1, replay: { input: 2 }, expected: always(11) },
+  replaySteps: {
+    flow: "sim_steps",
+    input: 8,
+    replay: { overrides: [overridable("sim_quick:3").as(100)] },
+    expected: always(204),
+  },
+  replayRace: {
+    flow: "sim_parallel",
+    input: 1,
+    replay: { overrides: [overridable("checkpoint.sim_slower").as(30)] },
+    expected: always(["quick", 30, 2, 2]),
+  },
+  replayLoop: {
+    flow: "sim_loop",
+    input: 0,
+    answers: { sim_approve: [false, false, true] },
+    replay: { from: "sim_quick:1" },
+    expected: (recorded) => {
+      let n = 0;
+      while (valueOf(recorded(`sim_approve:${n}`)) === false) n += 1;
+      return [{ value: n }];
+    },
+  },
+  replayMap: {
+    flow: "sim_map",
+    input: 3,
+    replay: { overrides: [overridable("sim_slow:1").withInput(7)] },
+    expected: always([
+      [0, 14, 4],
+      ["rejected", "rejected", "rejected"],
+    ]),
+  },
+  replayChild: {
+    flow: "sim_parent",
+    input: 1,
+    answers: { sim_gate: [undefined], sim_approve: [true] },
+    replay: { input: 2 },
+    expected: always([4, 6, 3]),
+  },
+  replaySleep: {
+    flow: "sim_sleep",
+    input: 1,
+    answers: { sim_approve: [false, true] },
+    replay: { from: "sim_slow" },
+    expected: (recorded) => {
+      const approved = recorded("sim_approve:0");
+      const results: Settled[] = [{ value: [2, "slept"] }];
+      return approved === undefined
+        ? results
+        : [...results, { value: [2, String(valueOf(approved))] }];
+    },
+  },
+  replayIsolated: {
+    flow: "sim_isolated",
+    input: 1,
+    replay: { overrides: [overridable("sim_elsewhere:0").withInput(9)] },
+    expected: always([45, 10, 2]),
+  },
+  replayFailed: {
+    flow: "sim_retried",
+    input: 1,
+    answers: { sim_approve: [true] },
+    retries: 4,
+    begin: () => (brittleRuns = 0),
+    replay: { skip: ["sim_slow"] },
     expected: () => [{ value: 3 }, { error: "broken" }],
   },
 };

@@ -6,12 +6,15 @@ import type {
   ReplayPlan,
   ScheduledEntry,
 } from "../../journal/entry.ts";
+import { type Inbox, readInbox } from "../../journal/inbox.ts";
 import type { JournalState, RecordedOutcome } from "../../journal/state.ts";
 import { storeError } from "../../journal/stored-error.ts";
 import { type Call, fieldsOf } from "../call.ts";
 import { refsOf } from "../captured.ts";
 import type { EngineContext } from "../context.ts";
 import type { CallSpec } from "../scope.ts";
+import type { Session } from "../session.ts";
+import { takenItem } from "./fence.ts";
 import { type GivenInputs, readGiven } from "./given.ts";
 import { ReplayedLlms } from "./llms.ts";
 import { readPlan } from "./plan.ts";
@@ -32,6 +35,8 @@ interface ReplayParams {
   readonly given: GivenInputs;
   /** What the replay's own journal says. */
   readonly state: JournalState;
+  /** The replay's own inbox as last read. */
+  readonly inbox: () => Inbox;
 }
 
 /** One advance of a replay: which calls it takes over from its source, and what it makes of them. */
@@ -40,6 +45,8 @@ export class Replay {
   readonly #rules: ReplayRules;
   readonly #queue: ReplayQueue<Call>;
   readonly #decisions = new Map<string, Decision>();
+  /** Lowest ask of a wait that somebody answered though its outcome was to be taken over. */
+  #overtaken = Infinity;
 
   constructor(params: ReplayParams) {
     const { source, plan, state } = params;
@@ -61,7 +68,7 @@ export class Replay {
   /** Decide about a call that was asked; true when its outcome is there and on its way. */
   take(call: Call): boolean {
     const own = this.#params.state.outcomes.get(call.id)?.entry;
-    const decision = this.#rules.decide(call, own);
+    const decision = this.#rules.decide(call, own, this.#bound(call));
     if (own !== undefined) return false;
     if (decision.do === "execute") {
       const { why, base } = decision;
@@ -83,10 +90,32 @@ export class Replay {
     return this.#queue.pop();
   }
 
+  /** What an earlier advance has told the inbox about a wait stands. */
+  #bound(call: Call): RecordedOutcome | undefined {
+    const { source, state, inbox } = this.#params;
+    const src = call.kind === "wait" ? takenItem(inbox(), state, call.id)?.taken.src : undefined;
+    return src === undefined ? undefined : source.outcome(src);
+  }
+
+  /** A call was settled; by `entry`, which may be another than what was to be taken over. */
+  settled(call: Call, { disp }: OutcomeEntry): void {
+    if (!this.#decisions.delete(call.id) || disp !== undefined) return;
+    this.#rules.overtake();
+    this.#overtaken = Math.min(this.#overtaken, call.ask);
+  }
+
+  /** Whether a wait that was asked before this one has been answered anew meanwhile, so this one must be asked again. */
+  isOutdated(call: Call): boolean {
+    if (call.ask < this.#overtaken || this.#decisions.get(call.id)?.do !== "reuse") return false;
+    if (this.#bound(call) !== undefined) return false;
+    this.#decisions.delete(call.id);
+    call.replayed = { isFrom: false, asks: true };
+    return true;
+  }
+
   /** The entries that make a taken-over outcome this replay's own; `now` is the time of the flow's last delivery. */
   async entriesOf(call: Call, now: number): Promise<TakenOver> {
     const decision = this.#decisions.get(call.id);
-    this.#decisions.delete(call.id);
     switch (decision?.do) {
       case "override":
         return { attached: [], entry: await this.#overridden(call, decision.override, now) };
@@ -169,16 +198,14 @@ export class Replay {
   }
 }
 
-/** Make ready to replay what `of` says, for one advance of a replay whose journal is `state`. */
-export async function openReplay(
-  context: EngineContext,
-  of: ReplayOf,
-  state: JournalState,
-): Promise<Replay> {
+/** Make ready to replay what `of` says, for one advance of a replay. */
+export async function openReplay(session: Session, of: ReplayOf): Promise<Replay> {
+  const { context, state } = session;
   const { values, registry } = context;
   const plan = await readPlan(values, of);
   const given = await readGiven(values, registry, plan.overrides ?? []);
-  return new Replay({ context, source: await loadSource(context, of), plan, given, state });
+  const inbox = (): Inbox => readInbox(session.inbox);
+  return new Replay({ context, source: await loadSource(context, of), plan, given, state, inbox });
 }
 
 async function inputOf(

@@ -83,13 +83,22 @@ export class ReplayRules {
     return this.#overrides.get(id) ?? this.#overrides.get(`${kind}.${name}`) ?? none;
   }
 
-  /** Decide about a call. `own` is the outcome that this replay's journal has for it already. */
-  decide(call: AskedCall, own?: OutcomeEntry): Decision {
+  /**
+   * Decide about a call. `own` is the outcome that this replay's journal has for it already, `bound` the one of the
+   * source that an earlier advance has said to be its.
+   */
+  decide(call: AskedCall, own?: OutcomeEntry, bound?: RecordedOutcome): Decision {
     this.#isLive ||= call.id === this.#plan.from;
-    const ruled = this.#rule(call);
+    const ruled: Decision =
+      bound === undefined ? this.#rule(call) : { do: "reuse", outcome: bound };
     const decision = own === undefined ? ruled : settledBy(own, ruled, this.#source);
     this.#note(call, decision);
     return decision;
+  }
+
+  /** Somebody else has settled a call whose outcome was to be taken over. */
+  overtake(): void {
+    this.#hasChanged = true;
   }
 
   #rule(call: AskedCall): Decision {
