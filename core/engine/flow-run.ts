@@ -418,16 +418,15 @@ export class FlowRun implements FlowScope {
   async #fenced(entry: OutcomeEntry): Promise<OutcomeEntry | undefined> {
     const { context } = this.session;
     const now = context.clock.now();
-    for (;;) {
+    while (!this.#pending.some((other) => isOutcome(other) && other.id === entry.id)) {
       const there = takenItem(readInbox(this.session.inbox), this.state, entry.id);
       if (there !== undefined) return { ...entry, item: there.i };
       const item = fencing(entry, makeNonce(context), now);
       if (await this.session.addToInbox([item])) return { ...entry, item: item.i };
       const inbox = await this.session.refreshInbox();
       if (inbox !== undefined) await this.#adopt(inbox.items, now);
-      if (this.#pending.some((other) => isOutcome(other) && other.id === entry.id))
-        return undefined;
     }
+    return undefined;
   }
 
   async #hand(call: Call, entry: OutcomeEntry): Promise<void> {
