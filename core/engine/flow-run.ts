@@ -474,7 +474,7 @@ export class FlowRun implements FlowScope {
   // ---- writing
 
   async #flush(): Promise<RunResult | undefined> {
-    const entries = this.#pending;
+    const entries = upToEnd(this.#pending);
     const acks = this.#acks;
     this.#pending = [];
     this.#delivered = 0;
@@ -491,8 +491,8 @@ export class FlowRun implements FlowScope {
     if (!cancelledBefore && this.state.cancelling !== undefined)
       this.#deliverable.push(this.state.cancelling.position);
     for (const entry of opened) if (entry.child !== undefined) await startChild(this, entry.id);
-    for (const ack of acks) ack();
     if (this.#ended) return { kind: "ended" };
+    for (const ack of acks) ack();
     const position = this.#deliverable.pop();
     if (position !== undefined && this.#finish === undefined && this.#divergence === undefined)
       await this.#deliver(position);
@@ -797,6 +797,15 @@ export class FlowRun implements FlowScope {
     for (const call of this.running.values())
       call.work?.abort(new KitaruCancelledError(`The advance that ran ${call.id} is over.`));
   }
+}
+
+/** Nothing but what is kept follows an end that was taken in beside other entries, and the end comes last. */
+function upToEnd(entries: readonly Entry[]): readonly Entry[] {
+  const end = entries.findIndex((entry) => entry.t === "ended");
+  const ended = entries[end];
+  if (ended === undefined || end === entries.length - 1) return entries;
+  const kept = entries.filter((entry, index) => index < end || keptAtEnd.has(entry.t));
+  return [...kept, ended];
 }
 
 function isOutcome(entry: Entry): entry is OutcomeEntry {

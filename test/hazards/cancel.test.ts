@@ -67,6 +67,23 @@ test("running: a poke makes it look into the inbox at once", async () => {
   expect(await process.status(id)).toBe("cancelled");
 });
 
+test("cancelled twice before the first advance has written anything: its journal ends with the end", async () => {
+  const [name, step] = [unique("flow"), unique("step")];
+  const runs: string[] = [];
+  const work = checkpoint(step, () => runs.push("step"));
+  const once = checkpoint(unique("once"), { semantics: "at-most-once" }, () => runs.push("once"));
+  flow(name, async () => Promise.all([work(), once()]));
+  const process = new World().process({ orchestrator: { canDrive: () => true } });
+  const id = await process.start(name); // the next advance does not read it: nobody can know of it yet
+  await process.signal(id, { kind: "cancel" });
+  await process.signal(id, { kind: "cancel" });
+  const directive = await process.advance(id, "o1", { onRunning: (poke) => poke() });
+  expect(directive).toMatchObject({ kind: "end", ended: { status: "cancelled" } });
+  expect((await process.entries(id)).at(-1)?.t).toBe("ended");
+  expect(await process.status(id)).toBe("cancelled");
+  expect(runs).toEqual(["step"]); // nothing is begun that must be recorded first
+});
+
 test("waiting: the wait throws cancelled, whatever the flow returns it ends cancelled", async () => {
   const [name, question] = [unique("flow"), unique("ask")];
   const ask = wait(question);

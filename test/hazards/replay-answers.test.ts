@@ -1,0 +1,85 @@
+import { expect, test } from "vitest";
+import { z } from "zod";
+import { startReplay } from "../../core/engine/replay/start-replay.ts";
+import { flow, wait } from "../../core/index.ts";
+import { overridable } from "../../core/primitives/replay-target.ts";
+import type { Override } from "../../core/engine/replay/override.ts";
+import { type Process, World, unique } from "./kit.ts";
+
+const id = "replay";
+
+/** A flow that asks twice, answered with "a" and "b", and a replay of it that nobody has advanced yet. */
+async function replayed(overrides: readonly Override[] = []): Promise<{
+  readonly process: Process;
+  readonly world: World;
+  readonly name: string;
+}> {
+  const [name, asking] = [unique("ask"), unique("flow")];
+  const ask = wait(name, { schema: z.string() });
+  flow(asking, async () => [await ask(), await ask()]);
+  const world = new World();
+  const process = world.process({ orchestrator: { canDrive: () => true } });
+  const source = await process.start(asking);
+  for (const [number, value] of ["a", "b"].entries()) {
+    await process.drive(source);
+    await process.answer(source, `${name}:${number}`, value);
+  }
+  expect(await process.drive(source)).toBe("completed");
+  const overridden = overrides.map((one) => ({ ...one, target: one.target.replace("ask", name) }));
+  await startReplay(process.context, { id, stack: "memory", source, overrides: overridden });
+  return { process, world, name };
+}
+
+test("an answer that came before a replay's first advance stands, and the next wait is asked anew", async () => {
+  const { process, name } = await replayed();
+  await process.answer(id, `${name}:0`, "early");
+  expect(await process.drive(id)).toBe("waiting");
+  await process.answer(id, `${name}:1`, "late");
+  expect(await process.drive(id)).toBe("completed");
+  expect(await process.output(id)).toEqual(["early", "late"]);
+});
+
+test("an answer to a later wait stands too, and what was asked before it is taken over", async () => {
+  const { process, name } = await replayed();
+  await process.answer(id, `${name}:1`, "early");
+  expect(await process.drive(id)).toBe("completed");
+  expect(await process.output(id)).toEqual(["a", "early"]);
+});
+
+test("an answer stands against an override that nobody has delivered yet", async () => {
+  const { process, name } = await replayed([overridable("ask:0").as("overridden")]);
+  await process.answer(id, `${name}:0`, "early");
+  await process.drive(id);
+  await process.answer(id, `${name}:1`, "late");
+  await process.drive(id);
+  expect(await process.output(id)).toEqual(["early", "late"]);
+});
+
+test("whoever answers once a replay has settled the wait is told so, before its journal says so", async () => {
+  const { process, world, name } = await replayed();
+  const refused: unknown[] = [];
+  world.intercept = async (draft, write) => {
+    if (draft.partition === `exec/${id}` && draft.sort.startsWith("j/")) {
+      world.intercept = undefined;
+      await process.answer(id, `${name}:0`, "a"); // a repeat of what stands
+      await process.answer(id, `${name}:0`, "late").catch((error: unknown) => refused.push(error));
+    }
+    return write();
+  };
+  expect(await process.drive(id)).toBe("completed");
+  expect(refused).toMatchObject([{ code: "conflict" }]);
+  expect(await process.output(id)).toEqual(["a", "b"]);
+});
+
+test("what a killed advance has said about a wait stands in the next", async () => {
+  const { process, world, name } = await replayed();
+  world.intercept = (draft, write) => {
+    if (draft.sort.startsWith("j/")) throw new Error("killed");
+    return write();
+  };
+  await expect(process.advance(id)).rejects.toThrow("killed");
+  world.intercept = undefined;
+  await expect(process.answer(id, `${name}:1`, "late")).rejects.toThrow("another value");
+  expect(await process.drive(id)).toBe("completed");
+  expect(await process.output(id)).toEqual(["a", "b"]);
+});
