@@ -6,7 +6,7 @@ const repository = new URL("../", import.meta.url);
 
 registerHooks({
   resolve(specifier, context, next) {
-    const own = /^kitaru(?:\/(?<entry>[a-z]+))?$/.exec(specifier);
+    const own = /^kitaru(?:\/(?<entry>[a-z/]+))?$/.exec(specifier);
     if (own !== null) return next(sourceOf(own.groups?.["entry"]), context);
     const isBare = /^[a-z@]/.test(specifier) && !specifier.includes(":");
     const isOutside = context.parentURL?.startsWith(repository.href) !== true;
@@ -19,6 +19,10 @@ registerHooks({
 
 function sourceOf(entry: string | undefined): string {
   if (entry === undefined) return new URL("core/index.ts", repository).href;
-  const path = entry === "testing" ? "testing/index.ts" : `adapters/${entry}/index.ts`;
-  return new URL(path, repository).href;
+  return new URL(fileOf(entry), repository).href;
+}
+
+function fileOf(entry: string): string {
+  if (entry === "testing" || entry.startsWith("infra/")) return `${entry}/index.ts`;
+  return entry.endsWith("/handler") ? `adapters/${entry}.ts` : `adapters/${entry}/index.ts`;
 }

@@ -58,10 +58,14 @@ async function uploadAssets(endpoint: string, { file, folder }: Synthesized): Pr
   const s3 = new S3Client({ ...emulated(endpoint), forcePathStyle: true });
   for (const { source, destinations } of Object.values(files))
     for (const { bucketName, objectKey } of Object.values(destinations)) {
-      await s3.send(new CreateBucketCommand({ Bucket: bucketName }));
+      // a stack without an account of its own leaves it to the deployment
+      const Bucket = bucketName
+        .replace("${AWS::AccountId}", "123456789012")
+        .replace("${AWS::Region}", "us-east-1");
+      await s3.send(new CreateBucketCommand({ Bucket }));
       const path = join(folder, source.path);
       const Body = source.packaging === "zip" ? zipFolder(path) : readFileSync(path);
-      await s3.send(new PutObjectCommand({ Bucket: bucketName, Key: objectKey, Body }));
+      await s3.send(new PutObjectCommand({ Bucket, Key: objectKey, Body }));
     }
   s3.destroy();
 }

@@ -17,7 +17,10 @@ import { Project } from "./project.ts";
 const repository = fileURLToPath(new URL("../../", import.meta.url));
 const pages = [
   "README.md",
-  ...(await readdir(join(repository, "docs"))).toSorted().map((name) => `docs/${name}`),
+  ...(await readdir(join(repository, "docs"), { recursive: true }))
+    .filter((name) => name.endsWith(".md"))
+    .toSorted()
+    .map((name) => `docs/${name}`),
 ];
 const texts = new Map<string, string>();
 for (const page of pages) texts.set(page, await readFile(join(repository, page), "utf8"));
@@ -31,7 +34,12 @@ test("every ts block type-checks against the sources", async () => {
     for (const [page, text] of texts)
       for (const [path, code] of modulesOf(blocksOf(text)))
         await write(join(folder, page, path), code);
-    const entries = { kitaru: "core", "kitaru/testing": "testing", "kitaru/*": "adapters/*" };
+    const entries = {
+      kitaru: "core",
+      "kitaru/testing": "testing",
+      "kitaru/infra/*": "infra/*",
+      "kitaru/*": "adapters/*",
+    };
     const paths = Object.fromEntries(
       Object.entries(entries).map(([name, at]) => [name, [join(repository, at, "index.ts")]]),
     );
