@@ -1,0 +1,44 @@
+import { KitaruUsageError } from "../../core/errors.ts";
+import type { Backend, Capabilities } from "../../core/ports/backend.ts";
+import { azureBackend } from "./backend.ts";
+import { azureCapabilities } from "./capabilities.ts";
+import type { AzureClientOptions } from "./clients/config.ts";
+
+export type { AzureClientOptions, AzureCredential, Endpoints } from "./clients/config.ts";
+
+/** Options of {@link azure}. */
+export interface AzureOptions extends AzureClientOptions {
+  /**
+   * Name of the runtime: that of its storage account, its Key Vault and its function app. It is unique in all of Azure, so
+   * begin it with the company's name.
+   */
+  readonly name: string;
+}
+
+/** A stack in the team's own Azure subscription: Durable Functions, Table and Blob Storage, and Key Vault. */
+export interface AzureStack {
+  readonly kind: "azure";
+  readonly describe: Readonly<Record<string, string>>;
+  open(context: { readonly name: string; readonly root: string }): Promise<Backend>;
+  readonly capabilities: Capabilities;
+}
+
+/** Flows run in Azure, deployed with `kitaru deploy`; this process starts them, answers them and looks at them. */
+export function azure(options: AzureOptions): AzureStack {
+  const { name, credential, endpoints, connectionString } = options;
+  if (!/^[a-z][a-z0-9]{2,23}$/.test(name))
+    throw new KitaruUsageError(
+      `azure(): the name ${JSON.stringify(name)} is not allowed. It is that of a storage account: 3 to 24 lower-case letters and digits, a letter first, and unique in all of Azure.`,
+    );
+  const client: AzureClientOptions = {
+    ...(credential === undefined ? {} : { credential }),
+    ...(endpoints === undefined ? {} : { endpoints }),
+    ...(connectionString === undefined ? {} : { connectionString }),
+  };
+  return {
+    kind: "azure",
+    describe: { name },
+    open: async () => azureBackend({ name, client }),
+    capabilities: azureCapabilities,
+  };
+}

@@ -1,0 +1,33 @@
+import { KitaruUsageError } from "../../core/errors.ts";
+
+/** Packages of the Azure SDK this adapter needs; each is loaded when it is first used. */
+export const azurePackages = [
+  "@azure/data-tables",
+  "@azure/identity",
+  "@azure/keyvault-secrets",
+  "@azure/storage-blob",
+  "@azure/storage-queue",
+] as const;
+
+/** Open a client once, when it is first needed; a package that is not installed is named with the command that installs it. */
+export function onDemand<T>(open: () => Promise<T>): () => Promise<T> {
+  let opening: Promise<T> | undefined;
+  return () => {
+    opening ??= open().catch((error: unknown) => {
+      opening = undefined;
+      throw isMissing(error) ? missingPackages(error) : error;
+    });
+    return opening;
+  };
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ERR_MODULE_NOT_FOUND";
+}
+
+function missingPackages(cause: unknown): KitaruUsageError {
+  return new KitaruUsageError(
+    `A stack of kind "azure" needs the Azure SDK, which is not installed: npm install ${azurePackages.join(" ")}`,
+    { cause },
+  );
+}
