@@ -160,7 +160,10 @@ test.each(Object.keys(blobs))(
 const everybody: readonly string[] = ["get", "logs", "input", "cancel", "retry", "resume"];
 
 /** Whoever reads or says something gets the same error, and the exit code says so too. */
-async function expectRefused(says: RegExp, commands = [...everybody, "replay"]): Promise<void> {
+async function expectRefused(
+  says: RegExp,
+  commands: readonly string[] = [...everybody, "replay"],
+): Promise<void> {
   for (const command of commands) {
     const ran = await stack.run("executions", command, id);
     expect([command, ran.code, ran.out]).toEqual([command, 1, ""]);

@@ -3,7 +3,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync, type SQLOutputValue } from "node:sqlite";
 import { fileURLToPath } from "node:url";
-import { expect } from "vitest";
 import { local } from "../../adapters/local/index.ts";
 import { configure } from "../../core/stacks.ts";
 import { type Ran, kitaru } from "../cli/command-line.ts";
@@ -47,7 +46,7 @@ export class DamagedStack {
 
   async json<T>(...args: readonly string[]): Promise<T> {
     const ran = await this.run(...args, "-o", "json");
-    expect(ran.err).toBe("");
+    if (ran.err !== "") throw new Error(ran.err);
     return JSON.parse(ran.out) as T;
   }
 
@@ -90,7 +89,7 @@ export class DamagedStack {
   rewrite(id: string, sort: string, change: (body: string) => string): void {
     const found = this.documents(id).find((row) => row["sort"] === sort);
     const body = change(String(found?.["body"]));
-    expect(body).not.toBe(found?.["body"]);
+    if (body === found?.["body"]) throw new Error(`nothing to change in ${sort}`);
     const where = "WHERE partition = ? AND sort = ?";
     this.sql(`UPDATE records SET body = ? ${where}`, body, `exec/${id}`, sort);
   }
