@@ -13,7 +13,7 @@ import type {
 } from "../../core/ports/records.ts";
 import type { DynamoTable } from "./clients/dynamodb.ts";
 import { tableError } from "./failure.ts";
-import { type Shard, mergeShards, readCursor, shardOf } from "./shards.ts";
+import { type Shard, mergeShards, readCursor, shardOf } from "../../core/ports/shards.ts";
 import { tableShape } from "./table.ts";
 
 type Item = Record<string, AttributeValue>;

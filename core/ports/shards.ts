@@ -1,4 +1,4 @@
-import type { ListParams, Page } from "../../core/ports/records.ts";
+import type { ListParams, Page } from "./records.ts";
 
 /** One page of one shard. */
 export interface Shard<Item> {
