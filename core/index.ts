@@ -106,7 +106,6 @@ export type {
   ErrorView,
   Execution,
   ExecutionSummary,
-  ListedStatus,
   LlmView,
   LogLine,
   ParentView,

@@ -1,6 +1,12 @@
 import { KitaruExecutionError, KitaruStateError } from "../errors.ts";
 import { hashVersion } from "../hash.ts";
-import { type EndedEntry, type Entry, type StartedEntry, formatVersion } from "../journal/entry.ts";
+import {
+  type AdvanceEntry,
+  type EndedEntry,
+  type Entry,
+  type StartedEntry,
+  formatVersion,
+} from "../journal/entry.ts";
 import { type Head, type HeadView, listNames, readHead, updateHead } from "../journal/head.ts";
 import {
   type Inbox,
@@ -9,7 +15,7 @@ import {
   readInbox,
   storedInbox,
 } from "../journal/inbox.ts";
-import type { LoadedExecution } from "../journal/load.ts";
+import type { LoadedExecution } from "../journal/journal.ts";
 import { storeError } from "../journal/stored-error.ts";
 import type {
   AdvanceParams,
@@ -79,10 +85,11 @@ async function takeOver(
     const { leaseMs, graceMs } = context.backend.capabilities;
     const until = (params.deadline ?? now + leaseMs) + graceMs;
     session.epoch = session.state.epoch + 1;
-    const first = beginning(session, now);
-    const pos = session.state.position + first.length;
-    const claim = { epoch: session.epoch, owner: params.owner, until, pos, at: now };
-    const entries: Entry[] = [...first, { t: "advance", ...claim }, ...adopted];
+    const entries = [
+      ...beginning(session, now),
+      claimEntry(session.epoch, params.owner, until, now),
+      ...adopted,
+    ];
     // Nobody else knows of a fresh execution yet: its claim may share the first append. Should it lose against
     // somebody after all, what ran meanwhile is discarded.
     if (session.isFresh) return { session, adopted, until, pending: entries };
@@ -189,6 +196,10 @@ function beginning(session: Session, now: number): StartedEntry[] {
       at: now,
     },
   ];
+}
+
+function claimEntry(epoch: number, owner: string, until: number, at: number): AdvanceEntry {
+  return { t: "advance", epoch, owner, until, at };
 }
 
 /** The end of an execution that several advances in a row could not bring to rest. */
