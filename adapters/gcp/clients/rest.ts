@@ -142,8 +142,10 @@ function bodyOf(body: unknown): Uint8Array<ArrayBuffer> | string {
   return body instanceof Uint8Array ? new Uint8Array(body) : JSON.stringify(body);
 }
 
-function isPassing({ name, status }: GoogleError): boolean {
-  return passing.has(status) || name === "ABORTED";
+/** Whether another try may succeed: throttling, servers in trouble, what met another, and what did not arrive. */
+export function isPassing(error: unknown): boolean {
+  if (!(error instanceof GoogleError)) return false;
+  return error.status === 0 || passing.has(error.status) || error.name === "ABORTED";
 }
 
 /** Google's services say what failed in one of two forms. */
