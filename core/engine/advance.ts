@@ -12,6 +12,7 @@ import {
   type Inbox,
   type InboxItem,
   inboxDraft,
+  inboxKey,
   readInbox,
   storedInbox,
 } from "../journal/inbox.ts";
@@ -92,7 +93,7 @@ async function takeOver(
     ];
     // Nobody else knows of a fresh execution yet: its claim may share the first append. Should it lose against
     // somebody after all, what ran meanwhile is discarded.
-    if (session.isFresh) return { session, adopted, until, pending: entries };
+    if (session.isFresh && adopted.length === 0) return { session, adopted, until, pending: entries };
     if (adopted.some((entry) => entry.t === "ended")) await cancelChildren(session);
     if (!(await session.append(entries))) continue;
     if (!isReopening(adopted) || (await reopened(session, inbox)))
@@ -118,7 +119,7 @@ async function openSession(
   context: EngineContext,
   { executionId, owner }: AdvanceParams,
 ): Promise<Session> {
-  const fresh = takeFresh(context, executionId);
+  const fresh = await openFresh(context, executionId);
   const known = fresh ?? context.resting.take(executionId, owner);
   const execution = known ?? (await load(context, executionId));
   if (execution.head === undefined)
@@ -128,6 +129,17 @@ async function openSession(
   const code = isOver(execution) ? context : contextOf(context, readHead(execution.head).facts);
   const own = code instanceof Promise ? await code : code;
   return new Session(own, execution, execution.head, fresh !== undefined);
+}
+
+/** What a parent has said before it is told even to a child that has only just been created. */
+async function openFresh(
+  context: EngineContext,
+  executionId: string,
+): Promise<LoadedExecution | undefined> {
+  const fresh = takeFresh(context, executionId);
+  if (fresh?.head === undefined || readHead(fresh.head).facts.parent === undefined) return fresh;
+  const inbox = await context.backend.records.get(inboxKey(executionId));
+  return { ...fresh, inbox };
 }
 
 /** Whether none of the flow's code will run any more. */

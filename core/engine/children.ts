@@ -1,9 +1,16 @@
 import { KitaruStateError } from "../errors.ts";
 import type { EndStatus, ReplayPlan, ScheduledEntry } from "../journal/entry.ts";
 import { type Head, headKey, isEnd, readHead } from "../journal/head.ts";
-import type { ChildItem } from "../journal/inbox.ts";
+import {
+  type ChildItem,
+  type InboxItem,
+  inboxDraft,
+  inboxKey,
+  readInbox,
+  versionOf,
+} from "../journal/inbox.ts";
 import type { EngineContext } from "./context.ts";
-import { parentCancel, parentRetry } from "./retry-execution.ts";
+import { isParentCancel, parentCancel, parentRetry } from "./retry-execution.ts";
 import { takeUp } from "./restart.ts";
 import { signal } from "./signal.ts";
 import { pinned } from "./replay/plan.ts";
@@ -52,6 +59,7 @@ async function startChild(
   const flow = context.registry.flow(open.name);
   const [input] = open.in;
   if (flow === undefined || input === undefined) return undefined;
+  if (session.state.retries.length > 0) await withdrawCancel(context, id);
   const parent = readHead(session.head).facts;
   const replay = await replayOfChild(context, open);
   return startExecution(context, {
@@ -100,10 +108,44 @@ async function retryAlong(
 
 /** Cancel a child once, however often the parent's advance comes by here. */
 export async function cancelChild({ context, state }: Session, id: string): Promise<void> {
-  try {
-    await signal(context, id, { kind: "cancel", item: parentCancel(state.retries.length) });
-  } catch (error) {
-    if (!(error instanceof KitaruStateError)) throw error; // it never started, or has ended: nothing to cancel
+  const item = parentCancel(state.retries.length);
+  for (;;) {
+    try {
+      await signal(context, id, { kind: "cancel", item });
+      return;
+    } catch (error) {
+      if (!(error instanceof KitaruStateError)) throw error;
+      if (error.code !== "not_found") return; // it has ended: nothing to cancel
+    }
+    if (await cancelBefore(context, id, item)) return;
+  }
+}
+
+/**
+ * Cancel a child that has not been started, which an advance that was superseded may still do: its first advance finds
+ * this. False when there is something of it meanwhile.
+ */
+async function cancelBefore(context: EngineContext, id: string, i: string): Promise<boolean> {
+  const { records, capabilities } = context.backend;
+  const record = await records.get(inboxKey(id));
+  const inbox = readInbox(record);
+  if (inbox.items.some((item) => item.i === i)) return true;
+  const cancel: InboxItem = { i, at: context.clock.now(), kind: "cancel" };
+  const next = { ...inbox, items: [...inbox.items, cancel] };
+  const draft = inboxDraft(id, next, capabilities.dueShards);
+  return (await records.put(draft, versionOf(record))).ok;
+}
+
+/** Take back what {@link cancelBefore} has left for a child; its parent has been retried. */
+async function withdrawCancel({ backend }: EngineContext, id: string): Promise<void> {
+  const { records, capabilities } = backend;
+  for (;;) {
+    const record = await records.get(inboxKey(id));
+    const inbox = readInbox(record);
+    const items = inbox.items.filter((item) => !isParentCancel(item.i));
+    if (items.length === inbox.items.length) return;
+    const draft = inboxDraft(id, { ...inbox, items }, capabilities.dueShards);
+    if ((await records.put(draft, versionOf(record))).ok) return;
   }
 }
 

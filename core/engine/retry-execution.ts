@@ -34,9 +34,14 @@ export function parentRetry(round: number): string {
   return `parent-retry:${round}`;
 }
 
+/** Whether an item of an inbox is one by which a parent cancels its children. */
+export function isParentCancel(item: string): boolean {
+  return item.startsWith(cancelPrefix);
+}
+
 /** Whether an execution ended because its parent cancelled it: nothing the parent need be told. */
 export function isParentsCancel({ cancelling }: JournalState, { status }: EndedEntry): boolean {
-  return status === "cancelled" && cancelling?.entry.item?.startsWith(cancelPrefix) === true;
+  return status === "cancelled" && isParentCancel(cancelling?.entry.item ?? "");
 }
 
 /** Whether the parent can take back its cancel: the flow saw it, so it is known what came after. */

@@ -349,3 +349,49 @@ test("a parent retried by hand takes up the children it had cancelled when it fa
   expect(await process.output(id)).toEqual(["child", "mended"]);
   expect(runs).toEqual(["before", "tidy", "tidy"]);
 });
+
+/** A parent cancelled while an advance of it is held up just before it starts the child; that then goes on. */
+async function startedLate(options: ConstructorParameters<typeof World>[0] = {}) {
+  const [name, inner, step] = [unique("flow"), unique("child"), unique("step")];
+  const runs: string[] = [];
+  const work = checkpoint(step, () => runs.push("work"));
+  const child = flow(inner, async () => {
+    await work();
+    await work();
+  });
+  flow(name, async () => child.call());
+  const world = new World({ ...options, auto: false });
+  const process = world.process({ orchestrator: { canDrive: () => true } });
+  const id = await process.start(name);
+  const childId = `${id}/${inner}:0`;
+  const gate = new Gate();
+  world.intercept = async (draft, write) => {
+    if (draft.partition === `exec/${childId}` && draft.sort === "head") {
+      world.intercept = undefined;
+      await gate.pass();
+    }
+    return write();
+  };
+  const frozen = process.advance(id);
+  await gate.entered;
+  world.clock.jump(world.clock.now() + 60_000);
+  await process.signal(id, { kind: "cancel" });
+  expect(await process.drive(id, "o2")).toBe("cancelled");
+  gate.open();
+  await frozen;
+  return { process, id, childId, runs };
+}
+
+test("a child that a superseded advance starts after its parent was cancelled is cancelled itself", async () => {
+  const { process, childId, runs } = await startedLate();
+  expect(process.starts.at(-1)).toMatchObject({ executionId: childId });
+  expect(await process.drive(childId)).toBe("cancelled");
+  expect(runs).toEqual([]);
+});
+
+test("so is one that another process drives", async () => {
+  const { process, childId, runs } = await startedLate();
+  process.context.fresh.clear();
+  expect(await process.drive(childId)).toBe("cancelled");
+  expect(runs).toEqual([]);
+});
