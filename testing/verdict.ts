@@ -57,6 +57,7 @@ class Story {
     const { items, outcomes, ended, retries } = this.state;
     if (items.has(item.i) || ended !== undefined) return true;
     if (item.kind === "cancel" && retries.length > 0) return true; // meant for the run that had failed
+    if (item.kind === "child" && item.cancelled === true) return true; // the parent has looked
     return item.kind === "retry" || ("call" in item && outcomes.has(item.call));
   }
 
@@ -183,7 +184,9 @@ export class Ledger {
   isSettled(): boolean {
     return [...this.#stories].every(
       ([id, { head, inbox }]) =>
-        this.statusOf(id) !== undefined && head?.dueAt === undefined && inbox.dueAt === undefined,
+        (this.statusOf(id) !== undefined || isUnstarted(head, id, this.#root)) &&
+        head?.dueAt === undefined &&
+        inbox.dueAt === undefined,
     );
   }
 
@@ -249,7 +252,8 @@ export class Ledger {
 
   #checkEnd(id: string, { head, inbox, state }: Story, rules: Rules): void {
     if (state.ended === undefined) {
-      if (id !== this.#root) this.blame(`child ${id} has not ended`);
+      if (!isUnstarted(head, id, this.#root) && id !== this.#root)
+        this.blame(`child ${id} has not ended`);
       return;
     }
     const status = this.statusOf(id);
@@ -323,6 +327,11 @@ export class Ledger {
       return undefined;
     }
   }
+}
+
+/** Something may have been said to a child that then never was started. */
+function isUnstarted(head: Head | undefined, id: string, root: string): boolean {
+  return head === undefined && id !== root;
 }
 
 function textOf(entry: OutcomeEntry): string {

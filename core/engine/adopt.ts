@@ -7,7 +7,7 @@ import type {
   OutcomeEntry,
   RejectedEntry,
 } from "../journal/entry.ts";
-import type { Inbox, InboxItem } from "../journal/inbox.ts";
+import type { ChildItem, Inbox, InboxItem } from "../journal/inbox.ts";
 import type { JournalState } from "../journal/state.ts";
 import { storeError } from "../journal/stored-error.ts";
 import { undefinedRef } from "../journal/values.ts";
@@ -58,7 +58,7 @@ async function entryFor(
   adoption: Adoption,
 ): Promise<Entry | undefined> {
   const { state, settled, now } = adoption;
-  if (item.kind === "retry") return undefined;
+  if (item.kind === "retry" || isCancelledChild(item)) return undefined;
   if (item.kind === "cancel") return cancelEntry(item.i, adoption);
   if ("taken" in item || state.outcomes.has(item.call) || settled.has(item.call)) return undefined;
   const { at } = item;
@@ -79,6 +79,13 @@ async function entryFor(
         ? { t: "completed", ...call, out: item.out ?? undefinedRef }
         : { t: "failed", ...call, err: item.err };
   }
+}
+
+/** Whether an item says that a child must be looked after, whose cancel a retry of its parent takes back. */
+export function isCancelledChild(
+  item: InboxItem,
+): item is InboxItem & ChildItem & { readonly cancelled: true } {
+  return item.kind === "child" && item.cancelled === true;
 }
 
 type CallPart = Pick<OutcomeEntry, "id" | "kind" | "name" | "ask" | "h" | "item" | "at">;

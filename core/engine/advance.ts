@@ -7,7 +7,15 @@ import {
   type StartedEntry,
   formatVersion,
 } from "../journal/entry.ts";
-import { type Head, type HeadView, listNames, readHead, updateHead } from "../journal/head.ts";
+import {
+  type Head,
+  type HeadView,
+  headKey,
+  isEnd,
+  listNames,
+  readHead,
+  updateHead,
+} from "../journal/head.ts";
 import {
   type Inbox,
   type InboxItem,
@@ -24,13 +32,13 @@ import type {
   EndOfExecution,
   ParkParams,
 } from "../ports/orchestrator.ts";
-import { adopt } from "./adopt.ts";
+import { adopt, isCancelledChild } from "./adopt.ts";
 import { cancelChildren } from "./children.ts";
 import { contextOf } from "./code.ts";
 import { type EngineContext, makeNonce, observe } from "./context.ts";
 import { FlowRun, type RunResult } from "./flow-run.ts";
 import { openReplay } from "./replay/replay.ts";
-import { isParentsCancel } from "./retry-execution.ts";
+import { isParentsCancel, isTakenBack } from "./retry-execution.ts";
 import { Session, load, takeFresh } from "./session.ts";
 import { isRetryPending, signal } from "./signal.ts";
 
@@ -93,7 +101,8 @@ async function takeOver(
     ];
     // Nobody else knows of a fresh execution yet: its claim may share the first append. Should it lose against
     // somebody after all, what ran meanwhile is discarded.
-    if (session.isFresh && adopted.length === 0) return { session, adopted, until, pending: entries };
+    if (session.isFresh && adopted.length === 0)
+      return { session, adopted, until, pending: entries };
     if (adopted.some((entry) => entry.t === "ended")) await cancelChildren(session);
     if (!(await session.append(entries))) continue;
     if (!isReopening(adopted) || (await reopened(session, inbox)))
@@ -261,7 +270,7 @@ async function makeRun(
       input: await context.values.get(facts.input), // a copy of its own: the flow may change it, `started` must not
       owner: params.owner,
       until,
-      checkChildren: previousCrashed || adopted.length === 0 || isReopening(adopted),
+      checkChildren: previousCrashed || mustCheckChildren(session, adopted),
       isReplay: facts.isReplay === true,
       ...(replay === undefined ? {} : { replay }),
       ...(timeoutAt === undefined ? {} : { timeoutAt }),
@@ -270,6 +279,12 @@ async function makeRun(
     },
     state.flowLogs,
   );
+}
+
+/** A look that nothing called for may be due to a notice of a child that was lost. */
+function mustCheckChildren({ inbox }: Session, adopted: readonly Entry[]): boolean {
+  if (adopted.length === 0 || isReopening(adopted)) return true;
+  return readInbox(inbox).items.some(isCancelledChild);
 }
 
 // ---- step 4: at rest
@@ -341,6 +356,7 @@ async function settleEnd(session: Session): Promise<Directive> {
   const isNews = ended !== undefined && !isParentsCancel(session.state, ended);
   if (parent !== undefined && isNews) await tellParent(context, parent, ended);
   await Promise.all([putHead(session, undefined), clearInboxDue(session)]);
+  if (parent !== undefined && !isNews) await askParent(session, parent);
   observe(context, (o) => o.ended?.({ executionId, head: readHead(session.head) }));
   return { kind: "end", ...(ended === undefined ? {} : { ended: endOf(ended) }) };
 }
@@ -360,6 +376,18 @@ async function tellParent(
   } catch (error) {
     if (!(error instanceof KitaruStateError)) throw error; // the parent is gone or has ended
   }
+}
+
+/** A parent that was retried before its cancel had come to an end has seen the child running: let it look again. */
+async function askParent(
+  { context, state }: Session,
+  parent: { readonly id: string; readonly call: string },
+): Promise<void> {
+  const record = await context.backend.records.get(headKey(parent.id));
+  if (record === undefined || isEnd(readHead(record).view.status)) return;
+  const { journal } = await load(context, parent.id);
+  if (journal.state.ended !== undefined || !isTakenBack(state, journal.state)) return;
+  await signal(context, parent.id, { kind: "child", call: parent.call, cancelled: true });
 }
 
 async function clearInboxDue(session: Session): Promise<void> {

@@ -16,7 +16,7 @@ import { type InboxItem, readInbox } from "../journal/inbox.ts";
 import { reviveError, storeError } from "../journal/stored-error.ts";
 import { type JournalState, isKnownOutcome } from "../journal/state.ts";
 import type { TaskRef } from "../ports/orchestrator.ts";
-import { adopt } from "./adopt.ts";
+import { adopt, isCancelledChild } from "./adopt.ts";
 import { type Call, inputName, inputsOf, nameOf } from "./call.ts";
 import { begin, openTasks } from "./calls/begin.ts";
 import { cancelChild, startChild } from "./calls/child.ts";
@@ -594,6 +594,7 @@ export class FlowRun implements FlowScope {
     const adopted = await adopt(this.session.context, { items }, this.state, now);
     const queued = new Set(this.#pending.flatMap((entry) => ("item" in entry ? [entry.item] : [])));
     this.record(adopted.filter((entry) => !("item" in entry) || !queued.has(entry.item)));
+    for (const { call } of items.filter(isCancelledChild)) await startChild(this, call);
   }
 
   /** Sleeps that are over become outcomes; delayed attempts start. */
@@ -744,9 +745,8 @@ export class FlowRun implements FlowScope {
 
   /** The end of a flow that was told to. */
   #cut(status: "cancelled" | "failed", error: Error): EndedEntry {
-    const asks = this.#cancelAsks;
-    const known = asks === undefined ? {} : { asks };
-    return this.#endedEntry({ status, err: storeError(error), ...known });
+    const asks = this.#cancelAsks ?? this.#asks; // over before it saw it: nothing was asked after
+    return this.#endedEntry({ status, err: storeError(error), asks });
   }
 
   #failed(error: unknown): EndedEntry {

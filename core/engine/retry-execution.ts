@@ -44,6 +44,12 @@ export function isParentsCancel({ cancelling }: JournalState, { status }: EndedE
   return status === "cancelled" && isParentCancel(cancelling?.entry.item ?? "");
 }
 
+/** Whether the parent, whose state is given, has been retried since it cancelled the child. */
+export function isTakenBack({ cancelling }: JournalState, parent: JournalState): boolean {
+  const round = Number(cancelling?.entry.item?.slice(cancelPrefix.length));
+  return round < parent.retries.length;
+}
+
 /** Whether the parent can take back its cancel: the flow saw it, so it is known what came after. */
 export function isRevocable(state: JournalState, ended: EndedEntry): boolean {
   return isParentsCancel(state, ended) && ended.asks !== undefined;

@@ -15,6 +15,7 @@ import type { LoadedExecution } from "../journal/journal.ts";
 import type { JournalState } from "../journal/state.ts";
 import type { OpeningEntry, WaitingEntry } from "../journal/entry.ts";
 import { validateJson } from "../schema.ts";
+import { adopt } from "./adopt.ts";
 import { checkTarget, checkUnasked } from "./answer-target.ts";
 import { answerFields, checkAnswer, gateAnswer, isSameAnswer } from "./answer.ts";
 import { type Pin, contextOf, definitionsAtHand } from "./code.ts";
@@ -61,7 +62,7 @@ export async function signal(
 ): Promise<SignalResult> {
   const nonce = makeNonce(context);
   const known = context.resting.get(id);
-  if (known !== undefined) {
+  if (known !== undefined && known.journal.state.ended === undefined) {
     // only a write confirms that what is known still holds; anything else is said after a look at the store
     const said = await say(context, { id, what, nonce }, known).catch(() => undefined);
     if (said?.repeated === false) return said;
@@ -98,6 +99,10 @@ async function say(
       { code: "not_found" },
     );
   const inbox = readInbox(execution.inbox);
+  const isReopening = mayBeMeantForRetry(what) && isRetryPending(inbox, journal.state);
+  if (isReopening)
+    for (const entry of await adopt(context, inbox, journal.state, context.clock.now()))
+      journal.state.add(entry);
   const situation: Situation = { id, head: readHead(head), state: journal.state, inbox };
   const made = await itemFor(context, situation, what, nonce);
   if ("repeated" in made) return made;
@@ -109,9 +114,15 @@ async function say(
   const draft = inboxDraft(id, next, capabilities.dueShards);
   const result = await records.put(draft, versionOf(execution.inbox));
   if (!result.ok) return undefined;
-  context.resting.told(id, { ...execution, inbox: storedInbox(draft, next, result.version) });
+  if (!isReopening)
+    context.resting.told(id, { ...execution, inbox: storedInbox(draft, next, result.version) });
   await nudge(context, id, next, journal.state);
   return { ...("call" in made ? { callId: made.call } : {}), repeated: false };
+}
+
+/** What is said between a retry and the advance that takes it in is about the execution as that will find it. */
+function mayBeMeantForRetry({ kind }: Signal): boolean {
+  return kind === "answer" || kind === "abort" || kind === "cancel";
 }
 
 /** A signal whose wake was lost is found by the sweep after this. */
@@ -156,10 +167,17 @@ async function itemFor(
     case "retry":
       return retryItem(situation, what.item, { i: what.item ?? nonce, at });
     case "child":
-      return situation.state.outcomes.has(what.call) || findItem(situation, what.call) !== undefined
+      return situation.state.outcomes.has(what.call) || isChildEndSaid(situation, what)
         ? { repeated: true }
         : { i: nonce, at, ...what };
   }
+}
+
+function isChildEndSaid(situation: Situation, what: Omit<ChildItem, "kind">): boolean {
+  const said = situation.inbox.items.filter(
+    (item) => item.kind === "child" && item.call === what.call,
+  );
+  return said.some((item) => "cancelled" in item === (what.cancelled === true));
 }
 
 // ---- answers

@@ -56,6 +56,8 @@ export interface ChildItem {
   readonly call: string;
   readonly out?: ValueRef;
   readonly err?: StoredError;
+  /** Cancelled by its parent, which has been retried meanwhile and may take it up: no outcome. */
+  readonly cancelled?: true;
 }
 
 /** Body of the inbox document. */

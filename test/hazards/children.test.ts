@@ -395,3 +395,41 @@ test("so is one that another process drives", async () => {
   expect(await process.drive(childId)).toBe("cancelled");
   expect(runs).toEqual([]);
 });
+
+test("a child whose cancel is not over when its parent is retried makes that look again", async () => {
+  const [name, inner, question, bad] = [
+    unique("flow"),
+    unique("child"),
+    unique("ask"),
+    unique("bad"),
+  ];
+  const ask = wait(question, { schema: z.string() });
+  let isBroken = true;
+  const gate = new Gate();
+  const child = flow(inner, async () => ask());
+  const failing = checkpoint(bad, async () => {
+    await gate.pass();
+    if (isBroken) throw new Error("not yet");
+    return "mended";
+  });
+  flow(name, async () => Promise.all([child.call(), failing()]));
+  const process = new World().process();
+  const id = await process.start(name);
+  const childId = `${id}/${inner}:0`;
+  const driven = process.drive(id);
+  await vi.waitFor(() => expect(process.starts).toHaveLength(2), { interval: 1 });
+  await process.drive(childId);
+  gate.open();
+  expect(await driven).toBe("failed");
+  isBroken = false;
+  await process.signal(id, { kind: "retry" });
+  expect(await process.drive(id)).toBe("waiting");
+  expect(await process.drive(childId)).toBe("cancelled");
+  expect((await process.inbox(id)).items).toMatchObject([{ kind: "child", cancelled: true }]);
+  expect(process.woken.at(-1)).toBe("o1");
+  expect(await process.drive(id)).toBe("waiting");
+  expect(await process.drive(childId)).toBe("waiting");
+  await process.answer(childId, question, "child");
+  expect(await driveAll(process, childId, id)).toEqual(["completed", "completed"]);
+  expect(await process.output(id)).toEqual(["child", "mended"]);
+});

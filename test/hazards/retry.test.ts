@@ -361,3 +361,54 @@ test("after a timeout of the flow, what its finally blocks recorded is forgotten
   expect(await process.output(id)).toBe("through");
   expect(runs).toEqual(["tidy", "more", "tidy"]);
 });
+
+/** An execution that has failed at its second call while a wait beside it was open, asked to be retried; nothing has taken that in. */
+async function retrying() {
+  const [name, question, bad] = [unique("flow"), unique("ask"), unique("bad")];
+  const ask = wait(question, { schema: z.string() });
+  let isBroken = true;
+  const failing = checkpoint(bad, async () => {
+    if (isBroken) throw new Error("not yet");
+    return "mended";
+  });
+  const quick = checkpoint(unique("quick"), () => "quick");
+  flow(name, async () => Promise.all([ask(), quick().then(() => failing())]));
+  const process = new World().process();
+  const id = await process.start(name);
+  expect(await process.drive(id)).toBe("failed");
+  isBroken = false;
+  await process.signal(id, { kind: "retry" });
+  return { process, id, question };
+}
+
+test("an answer between a retry and the advance that takes it in is accepted", async () => {
+  const { process, id, question } = await retrying();
+  expect(await process.answer(id, question, "yes")).toMatchObject({ callId: `${question}:0` });
+  expect(await process.answer(id, question, "yes")).toMatchObject({ repeated: true });
+  await expect(process.answer(id, question, "no")).rejects.toThrow("another value");
+  expect(await process.drive(id)).toBe("completed");
+  expect(await process.output(id)).toEqual(["yes", "mended"]);
+});
+
+test("so is a cancel", async () => {
+  const { process, id } = await retrying();
+  await process.signal(id, { kind: "cancel" });
+  expect(await process.drive(id)).toBe("cancelled");
+});
+
+test("a wait that was aborted and let the execution fail can be answered once that is retried", async () => {
+  const [name, question] = [unique("flow"), unique("ask")];
+  const ask = wait(question, { schema: z.string() });
+  flow(name, async () => ask());
+  const process = new World().process();
+  const id = await process.start(name);
+  await process.drive(id);
+  await process.signal(id, { kind: "abort", target: question });
+  expect(await process.drive(id)).toBe("failed");
+  await expect(process.answer(id, question, "yes")).rejects.toThrow("has already been aborted");
+  await process.signal(id, { kind: "retry" });
+  expect(await process.signal(id, { kind: "retry" })).toMatchObject({ repeated: true });
+  await process.answer(id, question, "yes");
+  expect(await process.drive(id)).toBe("completed");
+  expect(await process.output(id)).toBe("yes");
+});

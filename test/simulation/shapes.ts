@@ -114,6 +114,11 @@ flow("sim_parent", async (x: number) => {
   return [one, two, await quick(x)];
 });
 
+flow("sim_orphaning", async (x: number) => {
+  const [one, two] = await Promise.all([child.call(x), quick(x).then(brittle)]);
+  return [one, two];
+});
+
 flow("sim_sleep", async (x: number) => {
   const one = await quick(x);
   await Promise.all([sleep("20s"), sleep("90s"), slow(one)]);
@@ -184,6 +189,14 @@ export const shapes: Readonly<Record<string, Shape>> = {
     input: 1,
     answers: { sim_gate: [undefined], sim_approve: [true] },
     expected: always([2, 4, 2]),
+  },
+  orphaning: {
+    flow: "sim_orphaning",
+    input: 1,
+    answers: { sim_approve: [true] },
+    retries: 4,
+    begin: () => (brittleRuns = 0),
+    expected: () => [{ value: [2, 2] }, { error: "broken" }],
   },
   sleep: {
     flow: "sim_sleep",

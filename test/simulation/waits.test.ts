@@ -1,3 +1,3 @@
 import { describeSchedules } from "./schedules.ts";
 
-describeSchedules(["loop", "expiry", "child", "sleep", "retried"]);
+describeSchedules(["loop", "expiry", "child", "sleep", "retried", "orphaning"]);

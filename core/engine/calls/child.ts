@@ -54,7 +54,8 @@ async function endOfChild(
   }
 }
 
-/** Pass a cancel on. */
+/** Pass a cancel on to the child of a call that is scheduled. */
 export async function cancelChild(run: FlowRun, call: Call): Promise<void> {
+  if (!run.state.opens.has(call.id)) return;
   await cancel(run.session, childExecutionId(run.executionId, call.id));
 }
