@@ -1,4 +1,4 @@
-import { KitaruExecutionError, KitaruStateError } from "../errors.ts";
+import { KitaruExecutionError, KitaruStateError, hasCode } from "../errors.ts";
 import { hashVersion } from "../hash.ts";
 import {
   type AdvanceEntry,
@@ -54,6 +54,17 @@ const shortestParkMs = 1000;
 export async function advance(context: EngineContext, params: AdvanceParams): Promise<Directive> {
   const claim = await takeOver(context, params);
   if ("directive" in claim) return claim.directive;
+  try {
+    const directive = await goOn(claim, params);
+    context.outages.delete(params.executionId);
+    return directive;
+  } catch (error) {
+    if (hasCode(error, "backend")) await noteOutage(claim.session);
+    throw error;
+  }
+}
+
+async function goOn(claim: Claim, params: AdvanceParams): Promise<Directive> {
   const { session } = claim;
   if (session.state.ended !== undefined) return settleEnd(session);
   const poisoned = poisonedBy(session);
@@ -96,7 +107,7 @@ async function takeOver(
     session.epoch = session.state.epoch + 1;
     const entries = [
       ...beginning(session, now),
-      claimEntry(session.epoch, params.owner, until, now),
+      claimEntry(session, params.owner, until, now),
       ...adopted,
     ];
     // Nobody else knows of a fresh execution yet: its claim may share the first append. Should it lose against
@@ -219,8 +230,29 @@ function beginning(session: Session, now: number): StartedEntry[] {
   ];
 }
 
-function claimEntry(epoch: number, owner: string, until: number, at: number): AdvanceEntry {
-  return { t: "advance", epoch, owner, until, at };
+function claimEntry(session: Session, owner: string, until: number, at: number): AdvanceEntry {
+  const { epoch, state } = session;
+  const outage = lastOutage(session);
+  const isNews = outage !== undefined && state.barren.some((one) => one <= outage);
+  return { t: "advance", epoch, owner, until, ...(isNews ? { outage } : {}), at };
+}
+
+// ---- outages of the store
+
+/** Last epoch that ended because the store failed, as this process and the head know it. */
+function lastOutage({ context, executionId, head }: Session): number | undefined {
+  const known = [context.outages.get(executionId), readHead(head).view.outage];
+  return known.reduce((a, b) => (a === undefined || (b !== undefined && b > a) ? b : a));
+}
+
+/** That the store failed says nothing about the flow. Said to the head too, best effort: it may answer by now. */
+async function noteOutage(session: Session): Promise<void> {
+  const { context, executionId, epoch, state } = session;
+  if (state.ended !== undefined) return;
+  context.outages.set(executionId, epoch);
+  await putHead(session, soon(session), { outage: epoch, ...before(session) }).catch(
+    () => undefined,
+  );
 }
 
 /** The end of an execution that several advances in a row could not bring to rest. */

@@ -53,6 +53,8 @@ export interface EngineContext {
    * written. Should somebody have, the first append conflicts and everything is read.
    */
   readonly fresh: Map<string, StoredRecord>;
+  /** Last epoch of an execution whose advance in this process ended because the store failed. */
+  readonly outages: Map<string, number>;
   /** Executions that rest and that this process knows. */
   readonly resting: Resting;
   /** Uniform in [0, 1); for jitter and nonces, never for anything the flow sees. */
@@ -82,6 +84,7 @@ export function engineContext(params: ContextParams): EngineContext {
     programModels: models,
     observers: new Set(),
     fresh: new Map(),
+    outages: new Map(),
     resting: new Resting(),
     random: params.random ?? Math.random,
   };

@@ -89,6 +89,8 @@ export interface AdvanceEntry extends Base {
   readonly until: number;
   /** Set when a running advance extends its own claim. */
   readonly renew?: true;
+  /** Last epoch before this one whose advance ended because the store had failed. */
+  readonly outage?: number;
 }
 
 interface OutcomeFields extends Base {

@@ -49,6 +49,8 @@ export interface HeadView {
   readonly pos: number;
   /** Epoch of the last advance that came to rest. */
   readonly epoch: number;
+  /** Last epoch whose advance is known to have ended because the store failed. */
+  readonly outage?: number;
   readonly status: ExecutionStatus;
   readonly startedAt?: number;
   readonly endedAt?: number;

@@ -1,4 +1,4 @@
-import { KitaruBackendError } from "../errors.ts";
+import { KitaruBackendError, KitaruSerializationError } from "../errors.ts";
 import type { Expectation, RecordStore, StoredRecord } from "../ports/records.ts";
 import { type Entry, formatVersion, readLines, writeLines } from "./entry.ts";
 import { JournalState } from "./state.ts";
@@ -248,8 +248,8 @@ function checkFormat(format: number): void {
   );
 }
 
-function entryTooLarge(bytes: number, limit: number): KitaruBackendError {
-  return new KitaruBackendError(
+function entryTooLarge(bytes: number, limit: number): KitaruSerializationError {
+  return new KitaruSerializationError(
     `One journal entry takes ${bytes} bytes; this stack's limit is ${limit} bytes. Pass fewer or smaller arguments, or lower inlineBytes of this stack.`,
   );
 }

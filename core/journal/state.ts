@@ -53,7 +53,7 @@ export class JournalState {
   flowLogs = 0;
   /** Number of entries folded. */
   position = 0;
-  /** Epochs taken since anything but an `advance` was recorded. */
+  /** Epochs taken since anything but an `advance` was recorded, and since one that the store's failure has ended. */
   barren: number[] = [];
 
   add(entry: Entry): void {
@@ -118,6 +118,8 @@ export class JournalState {
   }
 
   #advance(entry: AdvanceEntry): void {
+    const { outage } = entry;
+    if (outage !== undefined) this.barren = this.barren.filter((epoch) => epoch > outage);
     if (entry.renew !== true) this.barren.push(entry.epoch);
     this.lastAdvance = entry;
   }

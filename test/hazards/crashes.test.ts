@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { checkpoint, checkpointContext, flow, sleep, wait } from "../../core/index.ts";
-import { World, unique } from "./kit.ts";
+import { KitaruBackendError } from "../../core/errors.ts";
+import { type Intercept, World, unique } from "./kit.ts";
 
 const minute = 60_000;
 
@@ -177,6 +178,60 @@ test("a step that kills its process is given up after five tries, and named by w
     code: "stalled",
     message: expect.stringContaining(`It was after ${one}:0`) as string,
   });
+});
+
+/** The journal takes claims and nothing else, as a store does that fails every now and then. */
+async function outage(isEverythingDown: boolean) {
+  const [name, step] = [unique("flow"), unique("step")];
+  const runs: number[] = [];
+  const work = checkpoint(step, () => runs.push(1));
+  flow(name, async () => work());
+  const world = new World();
+  const id = await world.process().start(name);
+  const fail: Intercept = (draft, write) => {
+    const isClaim = draft.body.trimEnd().split("\n").at(-1)?.includes('"t":"advance"') === true;
+    if (isClaim || (!isEverythingDown && draft.sort === "head")) return write();
+    throw new KitaruBackendError("DynamoDB could not write the table: it was throttled.");
+  };
+  return { world, id, fail };
+}
+
+test("an outage of the store that lasts over many advances does not end the execution", async () => {
+  const { world, id, fail } = await outage(true);
+  const process = world.process();
+  world.intercept = fail;
+  for (let failed = 1; failed <= 12; failed++)
+    await expect(process.advance(id)).rejects.toThrow("throttled");
+  world.intercept = undefined;
+  expect(await process.drive(id)).toBe("completed");
+});
+
+test("nor where each advance is in another process, and the store takes a word of it now and then", async () => {
+  const { world, id, fail } = await outage(false);
+  world.intercept = fail;
+  for (let failed = 1; failed <= 12; failed++)
+    await expect(world.process().advance(id)).rejects.toThrow("throttled");
+  const { view, dueAt } = await world.process().head(id);
+  expect(view).toMatchObject({ outage: 12, status: "running" });
+  expect(dueAt).toBeGreaterThan(world.clock.now());
+  world.intercept = undefined;
+  expect(await world.process().drive(id)).toBe("completed");
+});
+
+test("after an outage, five advances that die without progress still end it", async () => {
+  const { world, id, fail } = await outage(true);
+  const process = world.process();
+  world.intercept = fail;
+  for (let failed = 1; failed <= 4; failed++)
+    await expect(process.advance(id)).rejects.toThrow("throttled");
+  world.intercept = (draft, write) => {
+    if (draft.body.includes('"t":"completed"')) throw new Error("killed");
+    return write();
+  };
+  for (let crash = 1; crash <= 5; crash++)
+    await expect(process.advance(id)).rejects.toThrow("killed");
+  await process.advance(id);
+  expect(await process.failure(id)).toMatchObject({ code: "stalled" });
 });
 
 test("heartbeats and spurious wakes never count as crashes", async () => {
