@@ -387,7 +387,8 @@ async function settleEnd(session: Session): Promise<Directive> {
   const ended = session.state.ended;
   const isNews = ended !== undefined && !isParentsCancel(session.state, ended);
   if (parent !== undefined && isNews) await tellParent(context, parent, ended);
-  await Promise.all([putHead(session, undefined), clearInboxDue(session)]);
+  await putHead(session, undefined);
+  await clearInboxDue(session); // after the head: until then it is what lets a sweep find one that was killed here
   if (parent !== undefined && !isNews) await askParent(session, parent);
   observe(context, (o) => o.ended?.({ executionId, head: readHead(session.head) }));
   return { kind: "end", ...(ended === undefined ? {} : { ended: endOf(ended) }) };

@@ -180,6 +180,32 @@ test("a step that kills its process is given up after five tries, and named by w
   });
 });
 
+test("killed between the end and the head, it is found by the sweep for what was said last", async () => {
+  const [name, question] = [unique("flow"), unique("ask")];
+  const ask = wait(question);
+  flow(name, async () => ask());
+  const world = new World();
+  const process = world.process();
+  const id = await process.start(name);
+  await process.drive(id);
+  world.clock.jump(world.clock.now() + minute);
+  await process.sweep(); // parked and well: next due at its heartbeat
+  await process.answer(id, question);
+  world.intercept = (draft, write) => {
+    if (draft.sort === "head") throw new Error("killed");
+    return write();
+  };
+  await expect(process.drive(id)).rejects.toThrow("killed");
+  world.intercept = undefined;
+  const heartbeat = (await process.head(id)).dueAt ?? 0;
+  world.clock.jump(world.clock.now() + minute);
+  expect(heartbeat).toBeGreaterThan(world.clock.now());
+  expect(await process.sweep()).toBe(1);
+  expect(process.starts.at(-1)).toMatchObject({ executionId: id, generation: 2 });
+  await process.drive(id);
+  expect((await process.head(id)).view.status).toBe("completed");
+});
+
 /** The journal takes claims and nothing else, as a store does that fails every now and then. */
 async function outage(isEverythingDown: boolean) {
   const [name, step] = [unique("flow"), unique("step")];
