@@ -9,8 +9,8 @@ process.chdir(`${import.meta.dirname}/..`);
 
 const manifest = JSON.parse(readFileSync("package.json", "utf8"));
 const problems = [];
-/** Started by `cdk`, by its path: it exports nothing. */
-const apps = new Set(["./infra/aws/app"]);
+/** Started by their paths, by `cdk` or a person: they export nothing. */
+const apps = new Set(["./infra/aws/app", "./infra/azure/app"]);
 /** The program of the local stack's own child processes; nobody imports it. */
 const started = "adapters/local/handler.ts";
 

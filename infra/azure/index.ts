@@ -1,0 +1,2 @@
+export type { ArmParameter, ArmResource, ArmTemplate } from "./arm.ts";
+export { runtimeTemplate } from "./template.ts";
