@@ -1,13 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import type { Plan } from "../../core/plan/plan.ts";
-import {
-  type WorkflowParts,
-  emitWorkflow,
-  taskStep,
-  waitStep,
-  workflowDefinition,
-} from "./emit.ts";
+import { type WorkflowParts, emitWorkflow, workflowDefinition } from "./emit.ts";
 
 const parts: WorkflowParts = {
   advance: "https://advance.run.app",
@@ -35,11 +29,21 @@ describe("the workflow of a flow", () => {
   });
 
   test("makes names legal, and keeps those apart that then look the same", () => {
-    const names = ["a-b", "a_b", long, `${long.slice(0, 79)}y`].map(waitStep);
-    expect(new Set(names).size).toBe(4);
-    for (const name of names) expect(name).toMatch(/^\w{1,64}$/);
-    expect(waitStep("a_b")).toBe("wait_for_a_b");
-    expect(taskStep("a-b")).toMatch(/^run_a_b_[0-9a-f]{8}$/);
+    const waits = ["sign-off", "a-b", "a_b", long, `${long.slice(0, 79)}y`];
+    const tasks = ["a-b", "tasks", "many-tasks"];
+    const names = [
+      ...stepsOf({
+        waits: waits.map((wait) => ({ wait })),
+        tasks: tasks.map((checkpoint) => ({ checkpoint })),
+      }).keys(),
+    ];
+    const waited = names.filter((name) => name.startsWith("wait_for_"));
+    expect(waited).toContain("wait_for_sign_off");
+    expect(new Set(waited).size).toBe(waits.length);
+    const run = names.filter((name) => name.startsWith("run_"));
+    expect(run).toContain("run_a_b");
+    expect(new Set(run).size).toBe(tasks.length + 2);
+    for (const name of names) expect(name).toMatch(/^\w{1,70}$/);
   });
 
   test("stays below the limits of a source, whatever a bundle holds", () => {

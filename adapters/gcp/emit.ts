@@ -53,11 +53,17 @@ export function emitWorkflow(plan: Plan, flow: FlowPlan, parts: WorkflowParts): 
 
 /** Lay out the workflow of a plan's flows: a loop of advance and what it asks for, with a step for each thing awaited. */
 export function workflowDefinition(plan: Plan, parts: WorkflowParts): WorkflowDefinition {
-  const waits = plan.waits.slice(0, namedWaits).map(({ wait }) => wait);
-  const tasks = plan.tasks.slice(0, namedTasks);
+  const waits = stepNames(
+    "wait_for",
+    plan.waits.slice(0, namedWaits).map(({ wait }) => wait),
+  );
+  const tasks = stepNames(
+    "run",
+    plan.tasks.slice(0, namedTasks).map(({ checkpoint }) => checkpoint),
+    ["tasks", "many_tasks"],
+  );
   const urls = taskUrls(plan, parts);
   const hasTasks = plan.tasks.length > 0;
-  const names = tasks.map(({ checkpoint }) => checkpoint);
   return {
     main: {
       params: ["args"],
@@ -65,12 +71,12 @@ export function workflowDefinition(plan: Plan, parts: WorkflowParts): WorkflowDe
         { init: { assign: initial(urls) } },
         { open },
         { advance: advance(parts) },
-        ...route(waits, names, hasTasks),
+        ...route(waits, tasks, hasTasks),
         { unknown: { raise: fail("unknown directive", "${reply.body.kind}") } },
         { again: countedTurn() },
-        ...waits.flatMap((wait) => park(waitStep(wait))),
+        ...[...waits.values()].flatMap((step) => park(step)),
         ...park("park"),
-        ...names.flatMap((name) => runTasks(taskStep(name), urls[name] ?? "")),
+        ...[...tasks].flatMap(([name, step]) => runTasks(step, urls[name] ?? "")),
         ...(hasTasks ? [...runTasks("run_tasks", lookUp(urls)), ...runPages(parts, urls)] : []),
         { renew: { assign: [{ input: nextInput }] } },
         { start_next: startNext(parts) },
@@ -84,22 +90,27 @@ export function workflowDefinition(plan: Plan, parts: WorkflowParts): WorkflowDe
   };
 }
 
-/** Name of the step in which a wait is awaited. */
-export function waitStep(wait: string): string {
-  return stepName("wait_for", wait);
-}
+type StepNames = ReadonlyMap<string, string>;
 
-/** Name of the step that runs an isolated checkpoint. */
-export function taskStep(checkpoint: string): string {
-  return stepName("run", checkpoint);
-}
-
-/** Names of steps hold letters, digits and `_`; what is changed or cut is told apart by a hash. */
-function stepName(verb: string, name: string): string {
-  const legal = name.replaceAll("-", "_");
-  if (legal === name && name.length <= 50) return `${verb}_${name}`;
-  const hash = createHash("sha256").update(name).digest("hex").slice(0, 8);
-  return `${verb}_${legal.slice(0, 41)}_${hash}`;
+/** Names of steps by the names they are made of: letters, digits and `_`, at most 64; a hash tells apart what is not as written. */
+function stepNames(
+  verb: string,
+  names: readonly string[],
+  taken: readonly string[] = [],
+): StepNames {
+  const written = names.map((name) => name.replaceAll("-", "_"));
+  const isFree = (name: string): boolean =>
+    name.length <= 50 &&
+    !taken.includes(name) &&
+    written.indexOf(name) === written.lastIndexOf(name);
+  return new Map(
+    names.map((name, at) => {
+      const legal = written[at] ?? "";
+      if (isFree(legal)) return [name, `${verb}_${legal}`];
+      const hash = createHash("sha256").update(name).digest("hex").slice(0, 8);
+      return [name, `${verb}_${legal.slice(0, 41)}_${hash}`];
+    }),
+  );
 }
 
 /** Everything a workflow remembers, but for the last reply and the callback: ids and two numbers. */
@@ -143,7 +154,7 @@ function advance({ advance: url }: WorkflowParts): StepBody {
   };
 }
 
-function route(waits: readonly string[], tasks: readonly string[], hasTasks: boolean): Step[] {
+function route(waits: StepNames, tasks: StepNames, hasTasks: boolean): Step[] {
   const when = (condition: string, next: string): Yaml => ({ condition: `\${${condition}}`, next });
   const isKind = (kind: string): string => `reply.body.kind == "${kind}"`;
   const asked = (kind: string, label: string): string =>
@@ -154,9 +165,9 @@ function route(waits: readonly string[], tasks: readonly string[], hasTasks: boo
     when(isKind("end"), "finished"),
     when(`taken > ${renewSteps} or sys.now() - started > ${renewSeconds}`, "renew"),
     when(isKind("advance"), "again"),
-    ...waits.map((wait) => when(asked("park", wait), waitStep(wait))),
+    ...[...waits].map(([wait, step]) => when(asked("park", wait), step)),
     when(isKind("park"), "park"),
-    ...tasks.map((task) => when(asked("tasks", task), taskStep(task))),
+    ...[...tasks].map(([task, step]) => when(asked("tasks", task), step)),
     ...(hasTasks
       ? [when(isKind("tasks"), "run_tasks"), when(isKind("manyTasks"), "run_many_tasks")]
       : []),

@@ -1,13 +1,9 @@
-import { readFileSync } from "node:fs";
-import { CreateFunctionCommand, LambdaClient } from "@aws-sdk/client-lambda";
-import { CreateRoleCommand, IAMClient } from "@aws-sdk/client-iam";
 import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import {
   DescribeExecutionCommand,
   GetExecutionHistoryCommand,
   SFNClient,
 } from "@aws-sdk/client-sfn";
-import { strToU8, zipSync } from "fflate";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openMachines } from "../../adapters/aws/clients/sfn.ts";
 import { type MachineParts, emitStateMachine } from "../../adapters/aws/emit.ts";
@@ -15,9 +11,8 @@ import type { FlowPlan, Plan } from "../../core/plan/plan.ts";
 import { emulated } from "../emulators/dynamodb-local.ts";
 import { noMoto, startMoto } from "../emulators/moto.ts";
 import type { Emulator } from "../emulators/server.ts";
+import { createScripted } from "./scripted.ts";
 
-/** Directives a machine is given, one an advance; what a park and a task were told is kept in the bucket. */
-const script = readFileSync(new URL("fixtures/scripted-function.mjs", import.meta.url));
 const arn = (name: string): string => `arn:aws:lambda:us-east-1:123456789012:function:${name}`;
 const size = { arn: arn("scripted"), storageMb: 512, timeoutMs: 900_000 };
 const parts: MachineParts = {
@@ -54,23 +49,12 @@ describe.skipIf(noMoto !== undefined)(
       s3 = new S3Client({ ...options, forcePathStyle: true });
       sfn = new SFNClient(options);
       await s3.send(new CreateBucketCommand({ Bucket: "scripts" }));
-      const Role = await role(options);
-      const lambda = new LambdaClient(options);
-      await lambda.send(
-        new CreateFunctionCommand({
-          FunctionName: "scripted",
-          Runtime: "nodejs24.x",
-          Role,
-          Handler: "index.handler",
-          Timeout: 10,
-          Code: { ZipFile: zipSync({ "index.mjs": strToU8(script.toString()) }) },
-        }),
-      );
+      const role = await createScripted(options);
       const machines = openMachines(options);
       await machines.create({
         name: "agents",
         definition: JSON.stringify(emitStateMachine(plan, flow, parts)),
-        roleArn: Role,
+        roleArn: role,
         tags: {},
       });
     }, 60_000);
@@ -200,14 +184,3 @@ describe.skipIf(noMoto !== undefined)(
     });
   },
 );
-
-async function role(options: ReturnType<typeof emulated>): Promise<string> {
-  const iam = new IAMClient(options);
-  const { Role } = await iam.send(
-    new CreateRoleCommand({
-      RoleName: "scripted",
-      AssumeRolePolicyDocument: JSON.stringify({ Version: "2012-10-17", Statement: [] }),
-    }),
-  );
-  return Role?.Arn ?? "";
-}
