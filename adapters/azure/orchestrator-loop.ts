@@ -70,6 +70,7 @@ export function* runLoop(durable: Durable<LoopInput>): Generator<Step, unknown, 
       durable.continueAsNew({ ...durable.input, turns: turn });
       return undefined;
     }
+    durable.show("Advance");
     const ask: AdvanceInput = { executionId, owner: durable.instance, turn };
     const said = (yield durable.call(functionNames.advance, ask, anything)) as LoopDirective;
     switch (said.kind) {

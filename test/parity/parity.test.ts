@@ -1,12 +1,14 @@
 import { rmSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { aws } from "../../adapters/aws/index.ts";
+import { azure } from "../../adapters/azure/index.ts";
 import { local } from "../../adapters/local/index.ts";
 import type { StackDefinition } from "../../core/config.ts";
 import { KitaruClient, configure } from "../../core/index.ts";
 import { deploy } from "../../core/deployments/deploy.ts";
 import { closeStacks, openStack } from "../../core/stacks.ts";
 import { type Cloud, noCloud, startCloud } from "../aws/cloud.ts";
+import { noCloud as noAzure, startCloud as startAzure } from "../azure/cloud.ts";
 import { project } from "../deployments/project.ts";
 import { type Scenario, scenarios, written } from "./examples.ts";
 import { journalOf } from "./journal.ts";
@@ -35,6 +37,17 @@ const rows: readonly Row[] = [
       const cloud: Cloud = await startCloud();
       Object.assign(process.env, cloud.env);
       return { definition: aws({ name: cloud.name }), close: () => cloud.close() };
+    },
+  },
+  {
+    stack: "azure",
+    missing: noAzure,
+    written:
+      '{ local: local(), azure: azure({ name: "agents", connectionString: process.env.AZURE_STORAGE ?? "" }) }',
+    start: async () => {
+      const { name, connectionString, close } = await startAzure();
+      process.env["AZURE_STORAGE"] = connectionString;
+      return { definition: azure({ name, connectionString }), close };
     },
   },
 ];

@@ -1,4 +1,5 @@
 // A Functions host with the Durable extension: main.ts PORT APP. Clients and the app use it as they would the service.
+import { Queues } from "./queues.ts";
 import { TaskHub } from "./hub.ts";
 import { serve } from "./server.ts";
 import { Workers } from "./workers.ts";
@@ -18,8 +19,11 @@ const hub = new TaskHub(workers, () => {
   };
 });
 await workers.start();
+const queues = new Queues(hub, workers);
+queues.start();
 await serve(Number(port), { hub, workers });
 process.on("SIGTERM", () => {
+  queues.close();
   workers.close();
   process.exit();
 });

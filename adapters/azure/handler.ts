@@ -1,0 +1,52 @@
+import {
+  type DurableClient,
+  app,
+  clientInput,
+  clientOf,
+  defineActivity,
+  defineOrchestration,
+} from "./durable.ts";
+import { resourceNames } from "./names.ts";
+import { functionNames, runLoop, runPage } from "./orchestrator-loop.ts";
+
+/**
+ * Define the functions of a runtime's app: the orchestrations, the activities that do the work, the sweep, and what reads the
+ * queue. The package that `kitaru deploy --stack` publishes calls it; it has to be called before the app has started.
+ */
+export function registerFunctions(): void {
+  defineOrchestration(functionNames.loop, runLoop);
+  defineOrchestration(functionNames.page, runPage);
+  activity("advance");
+  activity("task");
+  activity("crashed");
+  activity("list");
+  app.storageQueue(functionNames.messages, {
+    queueName: resourceNames.queue,
+    connection: "AzureWebJobsStorage",
+    extraInputs: [clientInput],
+    handler: async (message, context) => (await work()).receive(message, clientOf(context)),
+  });
+  app.timer(functionNames.sweep, {
+    schedule: "0 * * * * *",
+    extraInputs: [clientInput],
+    handler: async (_timer, context) => {
+      const { overdue } = await (await work()).sweep(clientOf(context));
+      if (overdue > 0) context.log(`${overdue} executions were overdue`);
+    },
+  });
+}
+
+type Work = typeof import("./handler-work.ts");
+
+/** The engine is loaded by the first activity: an app that starts is asked for its functions before anything else. */
+function work(): Promise<Work> {
+  return import("./handler-work.ts");
+}
+
+function activity<Name extends "advance" | "task" | "crashed" | "list">(name: Name): void {
+  type Input = Parameters<Work[Name]>[0];
+  defineActivity(functionNames[name], async (input: Input, client) => {
+    const run = (await work())[name] as (input: Input, client: DurableClient) => Promise<unknown>;
+    return run(input, client);
+  });
+}

@@ -1,0 +1,100 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { buildSync } from "esbuild";
+import { functionNames } from "../../adapters/azure/orchestrator-loop.ts";
+import { connectionString, createAccount, noAzurite, startAzurite } from "../emulators/azurite.ts";
+import { type DurableHost, startDurableHost } from "../emulators/durable-host.ts";
+import { type FaultProxy, startFaultProxy } from "../emulators/fault-proxy.ts";
+
+/** Why there is no emulated cloud here; undefined when there is. */
+export const noCloud: string | undefined = noAzurite;
+
+/** A runtime in an emulated subscription: azurite for its storage account, and a Functions host of our own. */
+export interface Cloud {
+  /** Options of `azure()`. */
+  readonly name: string;
+  readonly connectionString: string;
+  readonly host: DurableHost;
+  /** What stands before the tables, the blobs and the queue. */
+  readonly tables: FaultProxy;
+  readonly blobs: FaultProxy;
+  readonly queue: FaultProxy;
+  /** Invoke the sweep as its schedule would, so much later than now. */
+  sweep(aheadMs?: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+interface CloudOptions {
+  /** Time an advance has. @default as in production */
+  readonly advanceSeconds?: number;
+}
+
+/** Start the emulators and create what the template would. */
+export async function startCloud({ advanceSeconds }: CloudOptions = {}): Promise<Cloud> {
+  const name = "agents";
+  const azurite = await startAzurite();
+  await createAccount(azurite.connectionString);
+  const [tables, blobs, queue] = await Promise.all(
+    [azurite.table, azurite.blob, azurite.queue].map((url) => startFaultProxy(new URL(url).origin)),
+  );
+  if (tables === undefined || blobs === undefined || queue === undefined) throw new TypeError();
+  const at = (proxy: FaultProxy, url: string): string => proxy.endpoint + new URL(url).pathname;
+  const connection = connectionString({
+    table: at(tables, azurite.table),
+    blob: at(blobs, azurite.blob),
+    queue: at(queue, azurite.queue),
+  });
+  const folder = mkdtempSync(join(tmpdir(), "kitaru-app-"));
+  const host = await startDurableHost({
+    app: bundleApp(folder),
+    env: {
+      KITARU_AZURE_NAME: name,
+      KITARU_AZURE_CONNECTION_STRING: connection,
+      AzureWebJobsStorage: azurite.connectionString,
+      ...(advanceSeconds === undefined
+        ? {}
+        : { KITARU_AZURE_ADVANCE_SECONDS: String(advanceSeconds) }),
+    },
+  });
+  return {
+    name,
+    connectionString: connection,
+    host,
+    tables,
+    blobs,
+    queue,
+    sweep: (aheadMs) => host.tick(functionNames.sweep, aheadMs),
+    close: async () => {
+      await host.close();
+      await Promise.all([tables, blobs, queue, azurite].map((part) => part.close()));
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+/** Bundle the app into `folder`; resolves to its main module. */
+function bundleApp(folder: string): string {
+  const handler = fileURLToPath(new URL("../../adapters/azure/handler.ts", import.meta.url));
+  buildSync({
+    stdin: {
+      contents: `import { registerFunctions } from ${JSON.stringify(handler)}; registerFunctions();`,
+      resolveDir: fileURLToPath(new URL(".", import.meta.url)),
+    },
+    outdir: folder,
+    entryNames: "index",
+    outExtension: { ".js": ".mjs" },
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: "node22",
+    external: ["@azure/functions-core"],
+    banner: {
+      js: 'import{createRequire as __kitaruRequire}from"node:module";const require=__kitaruRequire(import.meta.url);',
+    },
+    logLevel: "error",
+  });
+  return join(folder, "index.mjs");
+}
