@@ -3,13 +3,13 @@ import { bundleSource } from "../../core/deployments/bundle-source.ts";
 import type { Directive, TaskRef } from "../../core/ports/orchestrator.ts";
 import { marginMs } from "./capabilities.ts";
 import { type AwsBackend, awsBackend } from "./backend.ts";
-import type { ApiReply } from "./handler-api.ts";
+import type { ApiReply } from "../../core/client/serve.ts";
 import { type MachineDirective, machineDirective } from "./directive.ts";
 import { isNamed } from "./failure.ts";
 import { report } from "./metrics.ts";
 import { KitaruUsageError, messageOf } from "../../core/errors.ts";
 
-export type { ApiEvent, ApiReply } from "./handler-api.ts";
+export type { ApiEvent, ApiReply } from "../../core/client/serve.ts";
 
 /** What Lambda tells a function of its invocation; the part this package uses. */
 export interface LambdaContext {
@@ -100,7 +100,7 @@ export async function sweep(_event: unknown, context: LambdaContext): Promise<{ 
 
 /** Serve another service, which calls the function through IAM; nothing of a runtime is public. */
 export async function api(event: unknown, context: LambdaContext): Promise<ApiReply> {
-  const { serve } = await import("./handler-api.ts"); // the other functions never load it
+  const { serve } = await import("../../core/client/serve.ts"); // the other functions never load it
   return serve(hostOf(context).runtime, event);
 }
 

@@ -14,5 +14,10 @@ function fitted(name: string, longest: number, end: string): string {
 
 /** Resource name of a workflow. */
 export function workflowPath(project: string, region: string, name: string): string {
-  return `projects/${project}/locations/${region}/workflows/${name}`;
+  return `${locationPath(project, region)}/workflows/${name}`;
+}
+
+/** Resource name of the place workflows are in. */
+export function locationPath(project: string, region: string): string {
+  return `projects/${project}/locations/${region}`;
 }

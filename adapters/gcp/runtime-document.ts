@@ -23,6 +23,8 @@ export interface TaskFunction {
   readonly size: string;
   readonly url: string;
   readonly memoryMb: number;
+  /** For files, which lie in memory too: on top of `memoryMb`. */
+  readonly storageMb: number;
   /** At most 1,800,000: a workflow waits for a reply for half an hour. */
   readonly timeoutMs: number;
 }

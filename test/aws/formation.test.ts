@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { aws } from "../../adapters/aws/index.ts";
-import type { ApiReply } from "../../adapters/aws/handler-api.ts";
+import type { ApiReply } from "../../core/client/serve.ts";
 import { configure } from "../../core/stacks.ts";
 import { kitaru } from "../cli/command-line.ts";
 import { project, put } from "../deployments/project.ts";

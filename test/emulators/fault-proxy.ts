@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { type IncomingMessage, type ServerResponse, createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setTimeout as pause } from "node:timers/promises";
 import type { Emulator } from "./server.ts";
 
 /** One request on its way to an emulator. */
@@ -30,10 +31,15 @@ export interface FaultProxy extends Emulator {
   readonly onReply: Set<(request: Passing, reply: Buffer) => void>;
 }
 
-/** Listen on a port of its own for what is meant for `target`. */
-export async function startFaultProxy(target: string): Promise<FaultProxy> {
+/**
+ * Listen on a port of its own for what is meant for `target`. A request waits up to `patienceMs` for somebody to listen
+ * there, as one to a function waits for an instance.
+ */
+export async function startFaultProxy(target: string, patienceMs = 0): Promise<FaultProxy> {
   const server = createServer((incoming, outgoing) => {
-    void handle(proxy, target, incoming, outgoing).catch(() => outgoing.destroy());
+    void handle(proxy, { url: target, patienceMs }, incoming, outgoing).catch(() =>
+      outgoing.destroy(),
+    );
   }).listen(0, "127.0.0.1");
   const proxy: FaultProxy = {
     endpoint: "",
@@ -52,7 +58,7 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
 
 async function handle(
   proxy: FaultProxy,
-  target: string,
+  target: Target,
   incoming: IncomingMessage,
   outgoing: ServerResponse,
 ): Promise<void> {
@@ -81,11 +87,26 @@ async function handle(
   outgoing.end(chunks);
 }
 
-function forward(
-  target: string,
+interface Target {
+  readonly url: string;
+  readonly patienceMs: number;
+}
+
+async function forward(
+  { url, patienceMs }: Target,
   incoming: IncomingMessage,
   body: Buffer,
 ): Promise<IncomingMessage> {
+  for (const deadline = Date.now() + patienceMs; ; await pause(50))
+    try {
+      return await send(url, incoming, body);
+    } catch (error) {
+      const isRefused = error instanceof Error && "code" in error && error.code === "ECONNREFUSED";
+      if (!isRefused || Date.now() > deadline) throw error;
+    }
+}
+
+function send(target: string, incoming: IncomingMessage, body: Buffer): Promise<IncomingMessage> {
   const { method, url } = incoming;
   const { "transfer-encoding": _chunked, ...headers } = incoming.headers;
   return new Promise((resolve, reject) => {

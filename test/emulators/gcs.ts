@@ -9,9 +9,9 @@ interface StoredObject {
 }
 
 interface OpenUpload {
-  readonly name: string;
   readonly metadata: Metadata;
   readonly ifGenerationMatch: string | null;
+  /** NaN where it is whatever arrives at once. */
   readonly total: number;
   bytes: Buffer;
 }
@@ -74,14 +74,14 @@ class Store {
       case "multipart": {
         const [head, bytes] = partsOf(body, String(headers["content-type"]));
         const metadata = JSON.parse(head.toString()) as Metadata;
-        return this.#store(metadata, bytes, ifGenerationMatch);
+        return this.#store({ ...named(query), ...metadata }, bytes, ifGenerationMatch);
       }
       case "resumable": {
-        const metadata = JSON.parse(body.toString()) as Metadata;
+        const given = body.length === 0 ? {} : (JSON.parse(body.toString()) as Metadata);
+        const metadata = { ...named(query), ...given };
         const id = randomUUID();
-        const total = Number(headers["x-upload-content-length"]);
-        const name = metadata.name ?? "";
-        this.#uploads.set(id, { name, metadata, ifGenerationMatch, total, bytes: Buffer.alloc(0) });
+        const total = Number(headers["x-upload-content-length"] ?? NaN);
+        this.#uploads.set(id, { metadata, ifGenerationMatch, total, bytes: Buffer.alloc(0) });
         query.set("upload_id", id);
         const location = `http://${headers.host}/upload/storage/v1/b/${this.#bucket}/o?${query.toString()}`;
         return { headers: { location }, body: {} };
@@ -126,7 +126,21 @@ class Store {
     const stored = { generation: ++this.#generation, bytes, contentType };
     this.objects.set(name, stored);
     this.#checksums.set(stored, md5Of(bytes));
-    return { body: { kind: "storage#object", name, generation: String(stored.generation) } };
+    return { body: this.#metadata(name, stored) };
+  }
+
+  #metadata(name: string, stored: StoredObject): object {
+    return {
+      kind: "storage#object",
+      bucket: this.#bucket,
+      name,
+      generation: String(stored.generation),
+      metageneration: "1",
+      contentType: stored.contentType,
+      size: String(stored.bytes.byteLength),
+      md5Hash: this.#checksums.get(stored),
+      crc32c: crc32cOf(stored.bytes),
+    };
   }
 
   #read(name: string, { method, query }: FakeRequest): FakeReply {
@@ -137,12 +151,12 @@ class Store {
       return { status: 204, body: "" };
     }
     const { generation, bytes, contentType } = found;
-    if (query.get("alt") !== "media") return { body: { name, generation: String(generation) } };
+    if (query.get("alt") !== "media") return { body: this.#metadata(name, found) };
     return {
       headers: {
         "content-type": contentType,
         "x-goog-generation": String(generation),
-        "x-goog-hash": `crc32c=AAAAAA==,md5=${this.#checksums.get(found) ?? ""}`,
+        "x-goog-hash": `crc32c=${crc32cOf(bytes)},md5=${this.#checksums.get(found) ?? ""}`,
       },
       body: bytes,
     };
@@ -187,6 +201,26 @@ function partsOf(body: Buffer, contentType: string): [Buffer, Buffer] {
 
 function md5Of(bytes: Uint8Array): string {
   return createHash("md5").update(bytes).digest("base64");
+}
+
+function named(query: URLSearchParams): Metadata {
+  const name = query.get("name");
+  return name === null ? {} : { name };
+}
+
+/** CRC-32C, the one with Castagnoli's polynomial. */
+const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte;
+  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82_f6_3b_78 : crc >>> 1;
+  return crc >>> 0;
+});
+
+function crc32cOf(bytes: Uint8Array): string {
+  let crc = 0xff_ff_ff_ff;
+  for (const byte of bytes) crc = (crcTable[(crc ^ byte) & 0xff] ?? 0) ^ (crc >>> 8);
+  const text = Buffer.alloc(4);
+  text.writeUInt32BE((crc ^ 0xff_ff_ff_ff) >>> 0);
+  return text.toString("base64");
 }
 
 /** Cloud Storage's own form: a code and no status. */

@@ -39,8 +39,8 @@ export function baseOf(
 }
 
 function fromEnvironment(service: Service, env: NodeJS.ProcessEnv): string | undefined {
-  const own = { firestore: "FIRESTORE_EMULATOR_HOST", storage: "STORAGE_EMULATOR_HOST" } as const;
-  const named = service === "firestore" || service === "storage" ? env[own[service]] : undefined;
+  const own = { firestore: "FIRESTORE_EMULATOR_HOST", storage: "STORAGE_EMULATOR_HOST" };
+  const named = Object.hasOwn(own, service) ? env[own[service as keyof typeof own]] : undefined;
   const host = named ?? env["KITARU_GCP_ENDPOINT"];
   if (host === undefined || host === "") return undefined;
   return host.includes("://") ? host : `http://${host}`;

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
+import { authLibrary } from "../sdk.ts";
 import { type Authorizer, type GcpClientOptions, type Service, baseOf } from "./config.ts";
 
 /** One request to a service. */
@@ -85,7 +86,7 @@ export function jsonOf<T>({ bytes }: RestReply): T {
 }
 
 async function defaultAuthorizer(): Promise<Authorizer> {
-  const { GoogleAuth } = await import("google-auth-library");
+  const { GoogleAuth } = await authLibrary();
   return new GoogleAuth({ scopes: "https://www.googleapis.com/auth/cloud-platform" });
 }
 

@@ -1,11 +1,11 @@
-import { Executions } from "../../core/client/executions.ts";
-import { toPlain } from "../../core/client/plain.ts";
-import { invokeVersion } from "../../core/deployments/invoke.ts";
-import type { Runtime } from "../../core/engine/runtime.ts";
-import { KitaruUsageError, isKitaruError } from "../../core/errors.ts";
-import { newExecutionId } from "../../core/primitives/handle.ts";
+import { invokeVersion } from "../deployments/invoke.ts";
+import type { Runtime } from "../engine/runtime.ts";
+import { KitaruUsageError, isKitaruError } from "../errors.ts";
+import { newExecutionId } from "../primitives/handle.ts";
+import { Executions } from "./executions.ts";
+import { toPlain } from "./plain.ts";
 
-/** What another service may ask of a runtime through `lambda:InvokeFunction`. */
+/** What another service may ask of a runtime through the function of a cloud that serves it. */
 export type ApiEvent =
   | {
       readonly op: "start";
@@ -26,12 +26,12 @@ export type ApiEvent =
   | { readonly op: "abort"; readonly executionId: string; readonly wait?: string }
   | { readonly op: "cancel" | "get"; readonly executionId: string };
 
-/** What became of it: a refusal is a value with the code of its error, so that callers need not read Lambda's errors. */
+/** What became of it: a refusal is a value with the code of its error, so that callers need not read a cloud's errors. */
 export type ApiReply =
   | { readonly ok: true; readonly result: unknown }
   | { readonly ok: false; readonly error: { readonly code: string; readonly message: string } };
 
-/** Do what an event asks. Rejects for what Kitaru does not throw itself, which Lambda then reports. */
+/** Do what an event asks. Rejects for what Kitaru does not throw itself, which the cloud then reports. */
 export async function serve(runtime: Runtime, event: unknown): Promise<ApiReply> {
   try {
     return { ok: true, result: toPlain(await serveEvent(runtime, checked(event))) };
