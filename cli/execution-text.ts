@@ -1,5 +1,10 @@
-import type { CallStatus, CallView, Execution, LogLine } from "../core/client/execution.ts";
-import type { ExecutionStatus } from "../core/journal/head.ts";
+import type {
+  CallStatus,
+  CallView,
+  Execution,
+  ListedStatus,
+  LogLine,
+} from "../core/client/execution.ts";
 import type { Usage } from "../core/models/usage.ts";
 import type { Console } from "./console.ts";
 import { toPlain } from "../core/client/plain.ts";
@@ -7,11 +12,12 @@ import { toText } from "./plain.ts";
 import { bytes, fields, oneLine, plural, relative, span, table } from "./text.ts";
 
 /** A status in its colour. */
-export function statusText({ style }: Console, status: ExecutionStatus | CallStatus): string {
+export function statusText({ style }: Console, status: ListedStatus | CallStatus): string {
   switch (status) {
     case "completed":
       return style.green(status);
     case "failed":
+    case "damaged":
       return style.red(status);
     case "waiting":
     case "queued":

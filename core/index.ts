@@ -106,6 +106,7 @@ export type {
   ErrorView,
   Execution,
   ExecutionSummary,
+  ListedStatus,
   LlmView,
   LogLine,
   ParentView,

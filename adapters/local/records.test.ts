@@ -2,9 +2,9 @@ import { execFileSync, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
 import { text } from "node:stream/consumers";
@@ -322,6 +322,23 @@ describe("files that cannot be used", () => {
       message: expect.stringContaining("its content is damaged. Restore it"),
     });
     await damaged.close();
+  });
+
+  test("what is left of a database: an empty file, or its log alone; neither is touched", async () => {
+    const file = await freshFolder();
+    await writeFile(file, "");
+    const error = { code: "corrupt", message: expect.stringContaining("Restore it from a backup") };
+    await expect(openRecords({ file })).rejects.toMatchObject(error);
+    await expect(openRecords({ file, readonly: true })).rejects.toMatchObject(error);
+    await rm(file);
+    await writeFile(`${file}-wal`, "frames");
+    await expect(openRecords({ file })).rejects.toMatchObject(error);
+    expect(await readdir(dirname(file))).toEqual(["kitaru.db-wal"]);
+    expect(await readFile(`${file}-wal`, "utf8")).toBe("frames");
+    await rm(`${file}-wal`);
+    const records = await openRecords({ file });
+    expect((await readdir(dirname(file))).filter((name) => name.includes("new"))).toEqual([]);
+    await records.close();
   });
 
   test("a folder where a file is expected", async () => {

@@ -1,8 +1,9 @@
+import { randomBytes } from "node:crypto";
 import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 
 import { KitaruBackendError } from "../../core/errors.ts";
-import { isBusy, storageError } from "./storage-error.ts";
+import { isBusy, storageError, systemCode } from "./storage-error.ts";
 
 const fs = process.getBuiltinModule("node:fs"); // an import would load fs.promises too
 
@@ -27,12 +28,75 @@ const applicationId = 0x6b697461;
 /** Open a database, and create it where it does not exist; safe while other processes do the same. */
 export async function openDatabase(options: DatabaseOptions): Promise<DatabaseSync> {
   try {
-    if (!options.readonly) fs.mkdirSync(dirname(options.file), { recursive: true });
+    if (!isThere(options.file) && !options.readonly) createDatabase(options);
     return await whileBusy(() => openOnce(options));
   } catch (error) {
     throw storageError({ verb: "open", path: options.file }, error);
   }
 }
+
+/**
+ * Whether there is a database. Throws for what is left of one: as databases are put in place whole, an empty file has
+ * lost its content, and SQLite would throw a log without its database away.
+ */
+function isThere(file: string): boolean {
+  const log = sizeOf(`${file}-wal`); // first: the database is there before its log is
+  const size = sizeOf(file);
+  if (size === 0) throw remains(file, "the file is empty");
+  if (size === undefined && log !== undefined && log > 0)
+    throw remains(file, "the file is gone, and its -wal file is still there");
+  return size !== undefined;
+}
+
+function sizeOf(file: string): number | undefined {
+  return fs.statSync(file, { throwIfNoEntry: false })?.size;
+}
+
+function remains(file: string, what: string): KitaruBackendError {
+  return new KitaruBackendError(
+    `Cannot open ${file}: ${what}. Restore it from a backup, or move it away together with its -wal and -shm files to start empty; nothing was changed.`,
+    { code: "corrupt", details: { path: file } },
+  );
+}
+
+/** Make the database under another name and put it in place whole. Another process may be first: its database stays. */
+function createDatabase(options: DatabaseOptions): void {
+  const { file } = options;
+  fs.mkdirSync(dirname(file), { recursive: true });
+  const draft = `${file}.new-${randomBytes(6).toString("hex")}`;
+  try {
+    makeDraft(draft, options);
+    putInPlace(draft, file);
+  } finally {
+    fs.rmSync(draft, { force: true });
+  }
+}
+
+function makeDraft(draft: string, options: DatabaseOptions): void {
+  const database = new (loadSqlite().DatabaseSync)(draft);
+  try {
+    database.exec("PRAGMA journal_mode = MEMORY"); // nobody reads what a crash leaves
+    database.exec(`BEGIN; ${options.schema}; PRAGMA application_id = ${applicationId};
+      PRAGMA user_version = ${options.version}; COMMIT`);
+    database.exec("PRAGMA journal_mode = WAL");
+  } finally {
+    database.close();
+  }
+}
+
+function putInPlace(draft: string, file: string): void {
+  try {
+    fs.linkSync(draft, file);
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === "EEXIST") return;
+    if (code === undefined || !withoutLinks.has(code)) throw error;
+    if (!fs.existsSync(file)) fs.renameSync(draft, file);
+  }
+}
+
+/** What file systems without hard links say. */
+const withoutLinks: ReadonlySet<string> = new Set(["EPERM", "ENOSYS", "ENOTSUP", "EOPNOTSUPP"]);
 
 /** Switching a new file to WAL fails at once when another process does the same, whatever the lock timeout. */
 async function whileBusy<T>(step: () => T): Promise<T> {
@@ -75,24 +139,11 @@ function prepareForWriting(database: DatabaseSync, options: DatabaseOptions): vo
   database.exec(`PRAGMA synchronous = ${full ? "FULL" : "NORMAL"}`);
   // macOS: fsync alone leaves the data in the drive's cache.
   if (full) database.exec("PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON");
-  if (inspect(database).version === 0) createSchema(database, options);
-}
-
-function createSchema(database: DatabaseSync, options: DatabaseOptions): void {
-  database.exec("BEGIN IMMEDIATE");
-  // Another process may have been first while this one waited for the lock.
-  if (inspect(database).version === 0) {
-    database.exec(options.schema);
-    database.exec(`PRAGMA application_id = ${applicationId}`);
-    database.exec(`PRAGMA user_version = ${options.version}`);
-  }
-  database.exec("COMMIT");
 }
 
 function checkOwner(database: DatabaseSync, options: DatabaseOptions): void {
-  const { owner, version, tables } = inspect(database);
+  const { owner, version } = inspect(database);
   if (owner !== applicationId) {
-    if (tables === 0 && !options.readonly) return;
     throw new KitaruBackendError(
       `${options.file} is a SQLite database, but not one of Kitaru's. ` +
         `Choose another folder in the stack's config, or move this file away.`,
@@ -110,21 +161,18 @@ function checkOwner(database: DatabaseSync, options: DatabaseOptions): void {
 interface Facts {
   readonly owner: number;
   readonly version: number;
-  readonly tables: number;
 }
 
-/** One statement: another process may be creating the schema between two. */
 function inspect(database: DatabaseSync): Facts {
   const row = database
     .prepare(
-      `SELECT application_id AS owner, user_version AS version, (SELECT count(*) FROM sqlite_schema) AS tables
+      `SELECT application_id AS owner, user_version AS version
        FROM pragma_application_id, pragma_user_version`,
     )
     .get();
   return {
     owner: Number(row?.["owner"]),
     version: Number(row?.["version"]),
-    tables: Number(row?.["tables"]),
   };
 }
 

@@ -1,13 +1,18 @@
 import { type Command, Option } from "commander";
 import { type Receipt, takeOver } from "../../core/client/driving.ts";
-import type { Execution, ExecutionSummary, PendingWait } from "../../core/client/execution.ts";
+import type {
+  Execution,
+  ExecutionSummary,
+  ListedStatus,
+  PendingWait,
+} from "../../core/client/execution.ts";
 import {
   KitaruStateError,
   KitaruUsageError,
   KitaruWaitValidationError,
   hasCode,
 } from "../../core/errors.ts";
-import { type ExecutionStatus, isEnd } from "../../core/journal/head.ts";
+import { isEnd } from "../../core/journal/head.ts";
 import { type Console, type OpenedStack, openStack } from "../console.ts";
 import { logLine, statusText } from "../execution-text.ts";
 import { checkSucceeded, follow, standingLines, watchExecution } from "../follow.ts";
@@ -25,7 +30,7 @@ interface StackChoice {
 
 interface ListOptions extends StackChoice {
   readonly flow?: string;
-  readonly status?: ExecutionStatus;
+  readonly status?: ListedStatus;
   readonly replayOf?: string;
   readonly limit: number;
   readonly cursor?: string;
@@ -38,7 +43,7 @@ interface InputOptions extends StackChoice {
   readonly interactive?: boolean;
 }
 
-const statuses = ["queued", "running", "waiting", "completed", "failed", "cancelled"];
+const statuses = ["queued", "running", "waiting", "completed", "failed", "cancelled", "damaged"];
 
 /** Add `kitaru executions …`. */
 export function addExecutions(program: Command, say: () => Console): void {

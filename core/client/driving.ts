@@ -9,7 +9,7 @@ import { readStatus, statusOf } from "../engine/status.ts";
 import { KitaruStateError, messageOf } from "../errors.ts";
 import { type ExecutionStatus, type Head, headKey, isEnd, readHead } from "../journal/head.ts";
 import { readInbox } from "../journal/inbox.ts";
-import type { LoadedExecution } from "../journal/journal.ts";
+import type { LoadedExecution } from "../journal/load.ts";
 import { pendingWaitsOf } from "./execution-view.ts";
 
 /** Who takes an execution further. */

@@ -53,6 +53,9 @@ export interface OverrideView {
   readonly calls: readonly string[];
 }
 
+/** Status of an execution in a list; `damaged`: it cannot be read. */
+export type ListedStatus = ExecutionStatus | "damaged";
+
 /** What a list tells of an execution. */
 export type ExecutionSummary = Pick<
   Execution,
@@ -60,7 +63,6 @@ export type ExecutionSummary = Pick<
   | "flow"
   | "version"
   | "stack"
-  | "status"
   | "error"
   | "createdAt"
   | "startedAt"
@@ -68,6 +70,8 @@ export type ExecutionSummary = Pick<
   | "parent"
   | "replayOf"
 > & {
+  /** Of a `damaged` one `error` says why it cannot be read; its version and stack may be `unknown`. */
+  readonly status: ListedStatus;
   /** Call ids of the waits nobody has answered. */
   readonly pendingWaits: readonly string[];
   /** For continuing a list after this execution. */

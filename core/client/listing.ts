@@ -2,27 +2,26 @@ import type { EngineContext } from "../engine/context.ts";
 import { load } from "../engine/session.ts";
 import { flowsPartition } from "../engine/start.ts";
 import { statusOf } from "../engine/status.ts";
-import { KitaruStateError, KitaruUsageError } from "../errors.ts";
 import {
-  type ExecutionStatus,
-  type Head,
-  type HeadFacts,
-  headKey,
-  isEnd,
-  readHead,
-} from "../journal/head.ts";
+  type KitaruError,
+  KitaruStateError,
+  KitaruUsageError,
+  hasCode,
+  isKitaruError,
+} from "../errors.ts";
+import { type Head, type HeadFacts, headKey, isEnd, readHead } from "../journal/head.ts";
 import { readInbox, timeKey } from "../journal/inbox.ts";
-import type { StoredError } from "../journal/stored-error.ts";
+import { type StoredError, storeError } from "../journal/stored-error.ts";
 import type { ListParams, Page, StoredRecord } from "../ports/records.ts";
 import { errorInfo } from "./call-view.ts";
-import type { ExecutionSummary } from "./execution.ts";
+import type { ExecutionSummary, ListedStatus } from "./execution.ts";
 import { pendingWaitsOf } from "./execution-view.ts";
 
 /** Which executions to list. */
 export interface ListOptions {
   readonly flow?: string;
   /** Only executions of this status, or of one of these. */
-  readonly status?: ExecutionStatus | readonly ExecutionStatus[];
+  readonly status?: ListedStatus | readonly ListedStatus[];
   /** Only direct replays of this execution. */
   readonly replayOf?: string;
   /** Most executions of a page, from 1 to 1000. @default 20 */
@@ -31,11 +30,22 @@ export interface ListOptions {
   readonly cursor?: string;
 }
 
-const statuses = ["queued", "running", "waiting", "completed", "failed", "cancelled"] as const;
+const statuses = [
+  "queued",
+  "running",
+  "waiting",
+  "completed",
+  "failed",
+  "cancelled",
+  "damaged",
+] as const satisfies readonly ListedStatus[];
 const defaultLimit = 20;
 const largestLimit = 1000;
 
-/** List executions of one flow or of all, newest first. Throws a usage error for options that do not fit. */
+/**
+ * List executions of one flow or of all, newest first. One that cannot be read hides no other: it is listed as damaged.
+ * Throws a usage error for options that do not fit.
+ */
 export async function listExecutions(
   context: EngineContext,
   options: ListOptions,
@@ -46,10 +56,11 @@ export async function listExecutions(
   checkCursor(cursor);
   const { flows, since } = await rangeOf(context, options);
   const items: ExecutionSummary[] = [];
-  for await (const head of newestFirst(context, flows, { before: cursor, since, atOnce: limit })) {
-    if (replayOf !== undefined && head.facts.replayOf?.id !== replayOf) continue;
-    const item = await summarize(context, head);
-    if (item !== undefined && (wanted === undefined || wanted.has(item.status))) items.push(item);
+  for await (const one of newestFirst(context, flows, { before: cursor, since, atOnce: limit })) {
+    if (replayOf !== undefined && one.head?.facts.replayOf?.id !== replayOf) continue;
+    const item = await summarize(context, one);
+    if (item === undefined || (wanted !== undefined && !wanted.has(item.status))) continue;
+    items.push(item);
     if (items.length === limit) break;
   }
   return items;
@@ -76,7 +87,7 @@ async function rangeOf(
   return { flows: [facts.flow], since: timeKey(facts.createdAt - clockSkewMs) };
 }
 
-function checkStatuses(status: ListOptions["status"]): ReadonlySet<ExecutionStatus> | undefined {
+function checkStatuses(status: ListOptions["status"]): ReadonlySet<ListedStatus> | undefined {
   if (status === undefined) return undefined;
   const wanted = typeof status === "string" ? [status] : status;
   const unknown = wanted.find((one) => !statuses.includes(one));
@@ -114,32 +125,105 @@ async function* newestFirst(
   context: EngineContext,
   flows: readonly string[],
   range: HeadRange,
-): AsyncGenerator<Head> {
-  const next = async (source: AsyncIterator<Head>): Promise<Candidate[]> => {
+): AsyncGenerator<Listed> {
+  const next = async (source: AsyncIterator<Listed>): Promise<Candidate[]> => {
     const result = await source.next();
-    return result.done === true ? [] : [{ head: result.value, source }];
+    return result.done === true ? [] : [{ listed: result.value, source }];
   };
-  const sources = flows.map((flow) => headsOf(context, flow, range));
+  const sources = flows.map((flow) => listedOf(context, flow, range));
   let candidates = (await Promise.all(sources.map(next))).flat();
   for (;;) {
     const newest = newestOf(candidates);
     if (newest === undefined) return;
-    yield newest.head;
+    yield newest.listed;
     const following = await next(newest.source);
     candidates = candidates.flatMap((one) => (one === newest ? following : [one]));
   }
 }
 
 interface Candidate {
-  readonly head: Head;
-  readonly source: AsyncIterator<Head>;
+  readonly listed: Listed;
+  readonly source: AsyncIterator<Listed>;
 }
 
 function newestOf(candidates: readonly Candidate[]): Candidate | undefined {
   let newest = candidates[0];
   for (const one of candidates)
-    if (newest !== undefined && sortOf(one.head.facts) > sortOf(newest.head.facts)) newest = one;
+    if (newest !== undefined && one.listed.cursor > newest.listed.cursor) newest = one;
   return newest;
+}
+
+/** An execution in a list: its head, or why that cannot be read. */
+type Listed =
+  | { readonly cursor: string; readonly head: Head }
+  | (Damaged & { readonly cursor: string; readonly head?: never });
+
+interface Damaged {
+  readonly id: string;
+  readonly flow: string;
+  readonly error: KitaruError;
+  readonly createdAt: number;
+}
+
+/** What there is of a flow, newest first. */
+async function* listedOf(
+  context: EngineContext,
+  flow: string,
+  range: HeadRange,
+): AsyncGenerator<Listed> {
+  let before = range.before === undefined ? latest : timeOf(range.before);
+  for await (const record of recordsOf(context, flow, range)) {
+    const head = headOrError(record);
+    if (!isKitaruError(head)) {
+      before = head.facts.createdAt;
+      yield { head, cursor: sortOf(head.facts) };
+      continue;
+    }
+    const { partition } = record;
+    before = await placeOf(context, flow, { partition, before });
+    const facts = { id: partition.slice("exec/".length), createdAt: before };
+    yield { ...facts, flow, error: head, cursor: sortOf(facts) };
+  }
+}
+
+/** Beyond all times a key can hold. */
+const latest = 10 ** 15 - 1;
+
+function timeOf(sort: string): number {
+  return Number(sort.slice(0, sort.indexOf("/")));
+}
+
+/**
+ * When an execution was created whose head cannot be read: the index still has it in its place, and nothing lies between
+ * that and the one before it in the list.
+ */
+async function placeOf(
+  context: EngineContext,
+  flow: string,
+  { partition, before }: { readonly partition: string; readonly before: number },
+): Promise<number> {
+  let low = 0;
+  for (let high = before + 1; high - low > 1;) {
+    const middle = Math.floor((low + high) / 2);
+    const range = { since: timeKey(middle), before: timeKey(high), atOnce: 1 };
+    if (await isAmong(recordsOf(context, flow, range), partition)) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+async function isAmong(found: AsyncIterable<StoredRecord>, partition: string): Promise<boolean> {
+  for await (const record of found) if (record.partition === partition) return true;
+  return false;
+}
+
+function headOrError(record: StoredRecord): Head | KitaruError {
+  try {
+    return readHead(record);
+  } catch (error) {
+    if (hasCode(error, "corrupt")) return error;
+    throw error;
+  }
 }
 
 /** Which heads of a flow to read. */
@@ -156,8 +240,16 @@ export interface HeadRange {
 export async function* headsOf(
   context: EngineContext,
   flow: string,
-  { before, since, atOnce }: HeadRange,
+  range: HeadRange,
 ): AsyncGenerator<Head> {
+  for await (const record of recordsOf(context, flow, range)) yield readHead(record);
+}
+
+function recordsOf(
+  context: EngineContext,
+  flow: string,
+  { before, since, atOnce }: HeadRange,
+): AsyncGenerator<StoredRecord> {
   const { records } = context.backend;
   const params: ListParams = {
     partition: `flow/${flow}`,
@@ -166,8 +258,7 @@ export async function* headsOf(
     ...(since === undefined ? {} : { from: since }),
     ...(before === undefined ? {} : { to: before }),
   };
-  const pages = pagesOf((cursor) => records.listIndex("flow", { ...params, ...cursor }));
-  for await (const record of pages) yield readHead(record);
+  return pagesOf((cursor) => records.listIndex("flow", { ...params, ...cursor }));
 }
 
 type Cursor = { readonly cursor?: string };
@@ -183,19 +274,32 @@ async function* pagesOf(
 }
 
 /** Sort key of an execution among those of its flow. */
-export function sortOf({ createdAt, id }: HeadFacts): string {
+export function sortOf({ createdAt, id }: Pick<HeadFacts, "createdAt" | "id">): string {
   return `${timeKey(createdAt)}/${id}`;
 }
 
 /** Undefined when the index lags behind and the execution is gone. */
 async function summarize(
   context: EngineContext,
-  head: Head,
+  listed: Listed,
 ): Promise<ExecutionSummary | undefined> {
-  const { facts, view } = head;
+  if (listed.head === undefined) return damagedSummary(listed);
+  const { facts, view } = listed.head;
   // an ended execution is due again only when somebody wants it retried
-  if (isEnd(view.status) && head.dueAt === undefined)
+  if (isEnd(view.status) && listed.head.dueAt === undefined)
     return summary(facts, { ...view, pendingWaits: [] });
+  try {
+    return await summarizeJournal(context, facts);
+  } catch (error) {
+    if (!hasCode(error, "corrupt")) throw error;
+    return summary(facts, { status: "damaged", err: storeError(error), pendingWaits: [] });
+  }
+}
+
+async function summarizeJournal(
+  context: EngineContext,
+  facts: HeadFacts,
+): Promise<ExecutionSummary | undefined> {
   const execution = await load(context, facts.id);
   if (execution.head === undefined) return undefined;
   const { state } = execution.journal;
@@ -209,8 +313,28 @@ async function summarize(
   });
 }
 
+function damagedSummary({
+  id,
+  flow,
+  error,
+  createdAt,
+  cursor,
+}: Damaged & { readonly cursor: string }): ExecutionSummary {
+  return {
+    id,
+    flow,
+    version: "unknown",
+    stack: "unknown",
+    status: "damaged",
+    createdAt: new Date(createdAt),
+    error: errorInfo(storeError(error)),
+    pendingWaits: [],
+    cursor,
+  };
+}
+
 interface Progress {
-  readonly status: ExecutionStatus;
+  readonly status: ListedStatus;
   readonly startedAt?: number | undefined;
   readonly endedAt?: number | undefined;
   readonly err?: StoredError | undefined;

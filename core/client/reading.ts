@@ -7,7 +7,7 @@ import { hasCode } from "../errors.ts";
 import type { Entry, ReplayPlan } from "../journal/entry.ts";
 import { type ExecutionStatus, type Head, readHead } from "../journal/head.ts";
 import { type Inbox, readInbox } from "../journal/inbox.ts";
-import type { LoadedExecution } from "../journal/journal.ts";
+import type { LoadedExecution } from "../journal/load.ts";
 
 /** An execution as the store has it, at one position of its journal. */
 export interface ReadExecution {

@@ -24,7 +24,7 @@ import {
   readInbox,
   storedInbox,
 } from "../journal/inbox.ts";
-import type { LoadedExecution } from "../journal/journal.ts";
+import type { LoadedExecution } from "../journal/load.ts";
 import { storeError } from "../journal/stored-error.ts";
 import type {
   AdvanceParams,
@@ -105,9 +105,10 @@ async function takeOver(
     const { leaseMs, graceMs } = context.backend.capabilities;
     const until = (params.deadline ?? now + leaseMs) + graceMs;
     session.epoch = session.state.epoch + 1;
-    const entries = [
-      ...beginning(session, now),
-      claimEntry(session, params.owner, until, now),
+    const first = beginning(session, now);
+    const entries: Entry[] = [
+      ...first,
+      claimEntry(session, session.state.position + first.length, params.owner, until, now),
       ...adopted,
     ];
     // Nobody else knows of a fresh execution yet: its claim may share the first append. Should it lose against
@@ -230,11 +231,17 @@ function beginning(session: Session, now: number): StartedEntry[] {
   ];
 }
 
-function claimEntry(session: Session, owner: string, until: number, at: number): AdvanceEntry {
+function claimEntry(
+  session: Session,
+  pos: number,
+  owner: string,
+  until: number,
+  at: number,
+): AdvanceEntry {
   const { epoch, state } = session;
   const outage = lastOutage(session);
   const isNews = outage !== undefined && state.barren.some((one) => one <= outage);
-  return { t: "advance", epoch, owner, until, ...(isNews ? { outage } : {}), at };
+  return { t: "advance", epoch, owner, until, pos, ...(isNews ? { outage } : {}), at };
 }
 
 // ---- outages of the store

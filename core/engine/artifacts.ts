@@ -1,9 +1,11 @@
 import { KitaruStateError } from "../errors.ts";
+import { ofExecution } from "../journal/damage.ts";
 import type { ArtifactEntry, Entry } from "../journal/entry.ts";
 import { readLines } from "../journal/entry.ts";
 import { executionPartition } from "../journal/journal.ts";
 import type { JournalState } from "../journal/state.ts";
 import type { ValueRef } from "../journal/values.ts";
+import type { StoredRecord } from "../ports/records.ts";
 import type { EngineContext } from "./context.ts";
 import { load } from "./session.ts";
 
@@ -18,10 +20,18 @@ export async function readEntries(context: EngineContext, executionId: string): 
       to: "j0",
       ...(cursor === undefined ? {} : { cursor }),
     });
-    for (const record of page.items) entries.push(...readLines(record.body, record.sort));
+    for (const record of page.items) entries.push(...linesOf(executionId, record));
     cursor = page.cursor;
   }
   return entries;
+}
+
+function linesOf(executionId: string, { body, sort }: StoredRecord): Entry[] {
+  try {
+    return readLines(body, sort);
+  } catch (error) {
+    throw ofExecution(executionId, error);
+  }
 }
 
 /** Artifacts of calls whose outcome stands: of a voided or failed attempt none is kept. */

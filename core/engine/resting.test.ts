@@ -3,7 +3,7 @@ import { World, unique } from "../../test/hazards/kit.ts";
 import { checkpoint } from "../primitives/checkpoint.ts";
 import { flow } from "../primitives/flow.ts";
 import { wait } from "../primitives/wait.ts";
-import type { LoadedExecution } from "../journal/journal.ts";
+import type { LoadedExecution } from "../journal/load.ts";
 import { Resting } from "./resting.ts";
 import { load } from "./session.ts";
 

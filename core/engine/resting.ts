@@ -1,4 +1,4 @@
-import type { LoadedExecution } from "../journal/journal.ts";
+import type { LoadedExecution } from "../journal/load.ts";
 import type { StoredRecord } from "../ports/records.ts";
 
 /** Most journal text that is kept, in characters. */

@@ -1,5 +1,6 @@
 import type { ExecutionStatus, Head } from "../journal/head.ts";
 import { headKey, isEnd, readHead } from "../journal/head.ts";
+import { ofExecution } from "../journal/damage.ts";
 import type { ModelRegistry } from "../ports/model.ts";
 import type { Backend } from "../ports/backend.ts";
 import { systemClock } from "../ports/clock.ts";
@@ -162,10 +163,15 @@ function headOf(settled: Settled): Head {
 
 function hostOf(context: EngineContext, failed: OrchestratorHost["failed"]): OrchestratorHost {
   return {
-    advance: (params) => advance(context, params),
+    advance: (params) => naming(params.executionId, advance(context, params)),
     park: (params) => parkExecution(context, params),
     task: (ref, options) =>
-      cancellable(context, ref.executionId, options?.signal, (stop) => runTask(context, ref, stop)),
+      naming(
+        ref.executionId,
+        cancellable(context, ref.executionId, options?.signal, (stop) =>
+          runTask(context, ref, stop),
+        ),
+      ),
     crashed: (ref, why) => recordCrash(context, ref, why),
     sweep: () => sweep(context),
     knows: ({ flow, bundle }) =>
@@ -174,4 +180,11 @@ function hostOf(context: EngineContext, failed: OrchestratorHost["failed"]): Orc
         : context.bundles !== undefined,
     failed,
   };
+}
+
+/** What is damaged says of which execution it is. */
+function naming<T>(executionId: string, done: Promise<T>): Promise<T> {
+  return done.catch((error: unknown) => {
+    throw ofExecution(executionId, error);
+  });
 }

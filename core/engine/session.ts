@@ -8,7 +8,7 @@ import {
   storedInbox,
   versionOf,
 } from "../journal/inbox.ts";
-import { type LoadedExecution, freshExecution, loadExecution } from "../journal/journal.ts";
+import { type LoadedExecution, freshExecution, loadExecution } from "../journal/load.ts";
 import type { JournalState } from "../journal/state.ts";
 import type { StoredRecord } from "../ports/records.ts";
 import { readHead } from "../journal/head.ts";

@@ -11,7 +11,7 @@ import {
   storedInbox,
   versionOf,
 } from "../journal/inbox.ts";
-import type { LoadedExecution } from "../journal/journal.ts";
+import type { LoadedExecution } from "../journal/load.ts";
 import type { JournalState } from "../journal/state.ts";
 import type { OpeningEntry, WaitingEntry } from "../journal/entry.ts";
 import { validateJson } from "../schema.ts";

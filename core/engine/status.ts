@@ -1,6 +1,6 @@
 import { KitaruStateError } from "../errors.ts";
 import { type ExecutionStatus, isEnd, readHead } from "../journal/head.ts";
-import type { LoadedExecution } from "../journal/journal.ts";
+import type { LoadedExecution } from "../journal/load.ts";
 import { readInbox } from "../journal/inbox.ts";
 import type { EngineContext } from "./context.ts";
 import { load } from "./session.ts";

@@ -1,6 +1,6 @@
 import { type Head, headDraft, isEnd, readHead } from "../journal/head.ts";
 import { type Inbox, duePartition, inboxDraft, readInbox, timeKey } from "../journal/inbox.ts";
-import type { LoadedExecution } from "../journal/journal.ts";
+import type { LoadedExecution } from "../journal/load.ts";
 import type { StoredRecord } from "../ports/records.ts";
 import type { EngineContext } from "./context.ts";
 import { load } from "./session.ts";

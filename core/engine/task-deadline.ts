@@ -1,6 +1,6 @@
 import type { ScheduledEntry } from "../journal/entry.ts";
 import { readDocument } from "../journal/inbox.ts";
-import type { LoadedExecution } from "../journal/journal.ts";
+import type { LoadedExecution } from "../journal/load.ts";
 import { taskSort } from "./task.ts";
 
 type Known = Pick<LoadedExecution, "tasks" | "journal">;

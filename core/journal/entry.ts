@@ -87,6 +87,8 @@ export interface AdvanceEntry extends Base {
   readonly epoch: number;
   readonly owner: string;
   readonly until: number;
+  /** Number of entries before it. A journal that has another number there has lost some, or gained what is not its own. */
+  readonly pos?: number;
   /** Set when a running advance extends its own claim. */
   readonly renew?: true;
   /** Last epoch before this one whose advance ended because the store had failed. */
@@ -309,8 +311,30 @@ function readLine(text: string, where: string, line: number): Entry {
     throw corruptLine(where, line, messageOf(error), error);
   }
   if (!isEntry(parsed)) throw corruptLine(where, line, "it is not a journal entry");
+  if (!entryKinds.has(parsed.t)) throw unknownKind(where, line, parsed.t);
   return parsed;
 }
+
+const kinds = {
+  started: true,
+  advance: true,
+  completed: true,
+  failed: true,
+  attempt: true,
+  waiting: true,
+  sleeping: true,
+  scheduled: true,
+  llm: true,
+  artifact: true,
+  loaded: true,
+  log: true,
+  cancelling: true,
+  retried: true,
+  rejected: true,
+  ended: true,
+} satisfies Record<Entry["t"], true>;
+
+const entryKinds: ReadonlySet<string> = new Set(Object.keys(kinds));
 
 function isEntry(value: unknown): value is Entry {
   return (
@@ -330,8 +354,16 @@ function corruptLine(
   cause?: unknown,
 ): KitaruBackendError {
   return new KitaruBackendError(
-    `The journal of this execution cannot be read: line ${line} of ${where}: ${why}. ` +
+    `The journal cannot be read: line ${line} of ${where}: ${why}. ` +
       `Restore the record from a backup; nothing was changed.`,
     { code: "corrupt", cause },
+  );
+}
+
+function unknownKind(where: string, line: number, kind: string): KitaruBackendError {
+  return new KitaruBackendError(
+    `The journal cannot be read: line ${line} of ${where} is an entry of the kind ${JSON.stringify(kind)}, which this version of kitaru does not know. ` +
+      `Update the kitaru package, or restore the record from a backup; nothing was changed.`,
+    { code: "corrupt" },
   );
 }

@@ -109,7 +109,7 @@ export function readDocument<T>(record: StoredRecord, field: keyof T & string): 
   }
   throw new KitaruBackendError(
     `The record ${record.partition} ${record.sort} cannot be read: it is not the document kitaru wrote. Restore it from a backup; nothing was changed.`,
-    { code: "corrupt" },
+    { code: "corrupt", details: { execution: record.partition.slice("exec/".length) } },
   );
 }
 

@@ -3,7 +3,9 @@ import { expect, test } from "vitest";
 import { memoryRecords } from "../../testing/memory.ts";
 import type { RecordStore } from "../ports/records.ts";
 import type { Entry, StartedEntry } from "./entry.ts";
-import { executionPartition, freshExecution, loadExecution } from "./journal.ts";
+import { headKey } from "./head.ts";
+import { executionPartition } from "./journal.ts";
+import { freshExecution, loadExecution } from "./load.ts";
 
 const limits = { segmentBytes: 300, recordBytes: 1000 };
 
@@ -23,6 +25,14 @@ const started: StartedEntry = {
   h: "h",
   at: 1,
 };
+
+const headBody = JSON.stringify({ facts: { id: "a" }, view: { pos: 0 } });
+
+/** A store with the head of an execution of which nothing has been recorded. */
+async function begun(records: RecordStore = memoryRecords()): Promise<RecordStore> {
+  await records.put({ ...headKey("a"), body: headBody }, "absent");
+  return records;
+}
 
 function log(text: string): Entry {
   return { t: "log", fields: { v: text }, at: 1 };
@@ -45,7 +55,7 @@ test("what is appended is read back, however it is cut into batches, segments an
       }),
       fc.integer({ min: 1, max: 5 }),
       async (batches, pageSize) => {
-        const records = memoryRecords({ pageSize });
+        const records = await begun(memoryRecords({ pageSize }));
         const { journal } = await load(records);
         await journal.append(records, [started], "n");
         for (const [n, texts] of batches.entries())
@@ -66,7 +76,7 @@ test("what is appended is read back, however it is cut into batches, segments an
 
 test("of two that append to the same state one is superseded, at a full segment too", async () => {
   for (const filler of ["", "x".repeat(300)]) {
-    const records = memoryRecords();
+    const records = await begun();
     await (await load(records)).journal.append(records, [started, log(filler)], "n");
     const [one, two] = [await load(records), await load(records)];
     const results = await Promise.all([
@@ -80,7 +90,7 @@ test("of two that append to the same state one is superseded, at a full segment 
 });
 
 test("equal entries of two appends are told apart by their nonces", async () => {
-  const memory = memoryRecords();
+  const memory = await begun();
   await (await load(memory)).journal.append(memory, [started], "n");
   const [one, two] = [await load(memory), await load(memory)];
   await one.journal.append(memory, [log("same")], "1");
@@ -88,7 +98,7 @@ test("equal entries of two appends are told apart by their nonces", async () => 
 });
 
 test("an append that was applied and whose reply was lost succeeded, and the next one follows on it", async () => {
-  const memory = memoryRecords();
+  const memory = await begun();
   const records: RecordStore = {
     ...memory,
     list: (params) => memory.list(params),
@@ -109,7 +119,7 @@ test("documents are told apart by their keys; an execution of which there is not
   const records = memoryRecords();
   expect(await load(records)).toMatchObject({ head: undefined, inbox: undefined });
   for (const sort of ["head", "inbox", "s/a:0/1", "t/a:0/1", "t/a:0/llm/0"])
-    await records.put({ partition: executionPartition("a"), sort, body: "{}" }, "absent");
+    await records.put({ partition: executionPartition("a"), sort, body: headBody }, "absent");
   const loaded = await load(records);
   expect(loaded.head?.sort).toBe("head");
   expect(loaded.inbox?.sort).toBe("inbox");
@@ -121,7 +131,7 @@ test("documents are told apart by their keys; an execution of which there is not
 });
 
 test("a listing that stays torn is a broken journal, after a limited number of tries", async () => {
-  const memory = memoryRecords();
+  const memory = await begun();
   const { journal } = await load(memory);
   await journal.append(memory, [started, log("x".repeat(300))], "n");
   await journal.append(memory, [log("y")], "n1");
@@ -141,17 +151,47 @@ test("a listing that stays torn is a broken journal, after a limited number of t
   expect(listings).toBe(20);
 });
 
-test("a journal of a newer format is refused; the message says to update", async () => {
-  const records = memoryRecords();
+test.each([{ format: 2 }, { hash: 2 }])(
+  "a journal of a newer version, %j, is refused; the message says to update",
+  async (newer) => {
+    const records = await begun();
+    const { journal } = await load(records);
+    const append = journal.append(records, [{ ...started, ...newer }], "n");
+    await expect(append).rejects.toThrow("newer version");
+    await expect(load(records)).rejects.toThrow("Update the kitaru package");
+  },
+);
+
+test("a head that has counted more entries than there are, an advance that came after more, and no head at all", async () => {
+  const claim = (pos: number): Entry => ({
+    t: "advance",
+    epoch: 1,
+    owner: "o",
+    until: 9,
+    pos,
+    at: 1,
+  });
+  const records = await begun();
   const { journal } = await load(records);
-  await expect(journal.append(records, [{ ...started, format: 2 }], "n")).rejects.toThrow(
-    "newer version",
+  await journal.append(records, [started, claim(1)], "n");
+  const { head } = await load(records);
+  if (head === undefined) throw new Error("no head");
+  const counted = headBody.replace(`"pos":0`, `"pos":3`);
+  await records.put({ ...headKey("a"), body: counted }, head.version);
+  await expect(load(records)).rejects.toThrow("the head has counted 3 entries, and 2 are there");
+  await journal.append(records, [log("x")], "n1");
+  const whole = await load(records);
+  expect(whole.journal.state.position).toBe(3);
+  await expect(journal.append(records, [claim(2)], "n2")).rejects.toThrow(
+    "advance 1 came after 2 entries, and 3 of them are there",
   );
-  await expect(load(records)).rejects.toThrow("Update the kitaru package");
+  const version = whole.head?.version ?? "";
+  await records.delete(headKey("a"), version);
+  await expect(load(records)).rejects.toThrow("the head is missing");
 });
 
 test("one entry that no record can hold is refused by its size", async () => {
-  const records = memoryRecords();
+  const records = await begun();
   const { journal } = await load(records);
   await journal.append(records, [started], "n");
   await expect(journal.append(records, [log("x".repeat(2000))], "n1")).rejects.toThrow(

@@ -1,21 +1,20 @@
 import { KitaruBackendError, KitaruSerializationError } from "../errors.ts";
+import { hashVersion } from "../hash.ts";
 import type { Expectation, RecordStore, StoredRecord } from "../ports/records.ts";
-import { type Entry, formatVersion, readLines, writeLines } from "./entry.ts";
+import {
+  type AdvanceEntry,
+  type Entry,
+  type StartedEntry,
+  formatVersion,
+  readLines,
+  writeLines,
+} from "./entry.ts";
 import { JournalState } from "./state.ts";
 import { utf8Length } from "./values.ts";
 
 /** Partition that holds every document of an execution. */
 export function executionPartition(executionId: string): string {
   return `exec/${executionId}`;
-}
-
-/** All documents of one execution, as one paged listing saw them. */
-export interface LoadedExecution {
-  readonly head: StoredRecord | undefined;
-  readonly inbox: StoredRecord | undefined;
-  /** Outcome documents of isolated attempts, by sort key. */
-  readonly tasks: ReadonlyMap<string, StoredRecord>;
-  readonly journal: Journal;
 }
 
 interface Tail {
@@ -25,7 +24,8 @@ interface Tail {
   readonly version: Expectation;
 }
 
-interface JournalParams {
+/** What decides how a journal is written. */
+export interface JournalParams {
   readonly partition: string;
   /** Segment size for an execution whose journal does not exist yet. */
   readonly segmentBytes: number;
@@ -118,9 +118,10 @@ export class Journal {
 
   #fold(entry: Entry): void {
     if (entry.t === "started") {
-      checkFormat(entry.format);
+      checkFormat(entry);
       this.#segmentBytes = entry.segmentBytes;
     }
+    if (entry.t === "advance") checkPlace(entry, this.state.position);
     this.state.add(entry);
   }
 
@@ -142,108 +143,42 @@ export class Journal {
   }
 }
 
-const segmentPrefix = "j/";
+/** How the sort keys of segments begin. */
+export const segmentPrefix = "j/";
 
-function segmentSort(index: number): string {
+/** Sort key of a segment by its place. */
+export function segmentSort(index: number): string {
   return `${segmentPrefix}${String(index).padStart(6, "0")}`;
 }
 
-function segmentNumber(sort: string): number {
+/** Place of a segment by its sort key. */
+export function segmentNumber(sort: string): number {
   return Number(sort.slice(segmentPrefix.length));
 }
 
-interface LoadParams {
-  readonly records: RecordStore;
-  readonly executionId: string;
-  readonly segmentBytes: number;
-  readonly recordBytes: number;
-}
-
-/**
- * Read all documents of an execution.
- *
- * Pages are not one snapshot. A segment that has a successor but is not full as read was read before it
- * filled up, so entries would be missing between the two: the listing is repeated.
- */
-export async function loadExecution(params: LoadParams): Promise<LoadedExecution> {
-  const partition = executionPartition(params.executionId);
-  for (let tries = 1; ; tries++) {
-    const documents = await listAll(params.records, partition);
-    const segments: StoredRecord[] = [];
-    const tasks = new Map<string, StoredRecord>();
-    let head: StoredRecord | undefined;
-    let inbox: StoredRecord | undefined;
-    for (const document of documents) {
-      if (document.sort === "head") head = document;
-      else if (document.sort === "inbox") inbox = document;
-      else if (document.sort.startsWith(segmentPrefix)) segments.push(document);
-      else if (document.sort.startsWith("t/")) tasks.set(document.sort, document);
-    }
-    const hole = findHole(segments);
-    if (hole === undefined)
-      return { head, inbox, tasks, journal: new Journal({ ...params, partition }, segments) };
-    if (tries === tornListings) throw brokenJournal(hole);
-  }
-}
-
-/** An execution of which there is nothing but its head. */
-export function freshExecution(
-  params: Omit<LoadParams, "records">,
-  head: StoredRecord,
-): LoadedExecution {
-  const partition = executionPartition(params.executionId);
-  return {
-    head,
-    inbox: undefined,
-    tasks: new Map(),
-    journal: new Journal({ ...params, partition }, []),
-  };
-}
-
-/** A listing torn by a writer is whole after one more; what still has a hole after so many is broken. */
-const tornListings = 20;
-
-async function listAll(records: RecordStore, partition: string): Promise<StoredRecord[]> {
-  const first = await records.list({ partition });
-  const items = [...first.items];
-  for (let cursor = first.cursor; cursor !== undefined;) {
-    const page = await records.list({ partition, cursor });
-    items.push(...page.items);
-    cursor = page.cursor;
-  }
-  return items;
-}
-
-/** Where the segments do not join up, if anywhere. */
-function findHole(segments: readonly StoredRecord[]): string | undefined {
-  const first = segments[0];
-  if (first === undefined) return undefined;
-  const misplaced = segments.findIndex((segment, index) => segmentNumber(segment.sort) !== index);
-  if (misplaced !== -1) return `${segmentSort(misplaced)} is missing`;
-  const segmentBytes = segmentBytesOf(first);
-  const short = segments.slice(0, -1).find((segment) => utf8Length(segment.body) < segmentBytes);
-  return short === undefined ? undefined : `${short.sort} ends too early`;
-}
-
-function segmentBytesOf(first: StoredRecord): number {
-  const end = first.body.indexOf("\n");
-  const started = readLines(first.body.slice(0, end === -1 ? undefined : end), first.sort)[0];
-  if (started?.t !== "started")
-    throw brokenJournal(`${first.sort} does not begin with \`started\``);
-  return started.segmentBytes;
-}
-
-function brokenJournal(why: string): KitaruBackendError {
+/** What is there is not all that was written. */
+export function brokenJournal(why: string): KitaruBackendError {
   return new KitaruBackendError(
-    `The journal of this execution is incomplete: ${why}. Restore its records from a backup; nothing was changed.`,
+    `The journal is incomplete: ${why}. Restore its records from a backup; nothing was changed.`,
     { code: "corrupt" },
   );
 }
 
-function checkFormat(format: number): void {
-  if (format <= formatVersion) return;
-  throw new KitaruBackendError(
-    `This execution was written by a newer version of kitaru (journal format ${format}, this version reads up to ${formatVersion}). Update the kitaru package; nothing was changed.`,
+function checkPlace({ epoch, pos }: AdvanceEntry, position: number): void {
+  if (pos === undefined || pos === position) return;
+  throw brokenJournal(
+    `advance ${epoch} came after ${pos} entries, and ${position} of them are there`,
+  );
+}
+
+function checkFormat({ format, hash }: StartedEntry): void {
+  if (format > formatVersion) throw newer(`journal format ${format}`, formatVersion);
+  if (hash > hashVersion) throw newer(`hash format ${hash}`, hashVersion);
+}
+
+function newer(found: string, supported: number): KitaruBackendError {
+  return new KitaruBackendError(
+    `It was written by a newer version of kitaru (${found}, this version reads up to ${supported}). Update the kitaru package; nothing was changed.`,
     { code: "corrupt" },
   );
 }

@@ -13,6 +13,7 @@ import {
   KitaruStateError,
   KitaruTimeoutError,
 } from "../errors.ts";
+import { ofExecution } from "../journal/damage.ts";
 import { type ExecutionStatus, type Head, headKey, isEnd, readHead } from "../journal/head.ts";
 import { reviveError } from "../journal/stored-error.ts";
 import { activeRuntime } from "../stacks.ts";
@@ -182,8 +183,13 @@ class Handle<T> implements FlowHandle<T> {
 }
 
 async function outcome<T>(runtime: Runtime, { facts, view }: Head): Promise<T> {
-  if (view.status === "completed" && view.out !== undefined)
-    return (await runtime.context.values.get(view.out)) as T;
+  if (view.status === "completed" && view.out !== undefined) {
+    try {
+      return (await runtime.context.values.get(view.out)) as T;
+    } catch (error) {
+      throw ofExecution(facts.id, error);
+    }
+  }
   if (view.err !== undefined) throw reviveError(view.err);
   throw new KitaruExecutionError(`Execution ${facts.id} ended ${view.status} without a result.`);
 }

@@ -52,7 +52,10 @@ async function expectOneClearError(
 }
 
 const lines: Record<string, [change: (body: string) => string, message: RegExp]> = {
-  "is cut off": [(body) => body.slice(0, -20), /line \d+ of j\/000000: .*JSON[\s\S]*backup/],
+  "is cut off": [
+    (body) => body.slice(0, -20),
+    /j\/000000(?:: .*JSON| ends too early)[\s\S]*backup/,
+  ],
   "is no JSON": [(body) => body.replace(`"t":`, `"t"!`), /line \d of j\/000000/],
   "is no entry": [(body) => `{"x":1}\n${body}`, /line 1 of j\/000000: it is not a journal entry/],
   "is empty": [(body) => body.replace("\n", "\n\n"), /line 2 of j\/000000/],
