@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { dirname, join, resolve } from "node:path";
 
 import { KitaruUsageError } from "../../core/errors.ts";
+import { makeFolder } from "../../core/make-folder.ts";
 import type { BlobPutOptions, BlobStore } from "../../core/ports/blobs.ts";
 import { storageError, systemCode } from "./storage-error.ts";
 
@@ -77,13 +78,13 @@ async function writeDraft(path: string, bytes: Uint8Array, flush: boolean): Prom
     await fs.promises.writeFile(path, bytes, options);
   } catch (error) {
     if (systemCode(error) !== "ENOENT") throw error;
-    await makeFolder(dirname(path), flush);
+    await makeFolders(dirname(path), flush);
     await fs.promises.writeFile(path, bytes, options);
   }
 }
 
-async function makeFolder(folder: string, sync: boolean): Promise<void> {
-  const highest = await fs.promises.mkdir(folder, { recursive: true });
+async function makeFolders(folder: string, sync: boolean): Promise<void> {
+  const highest = makeFolder(folder);
   if (!sync || highest === undefined) return;
   for (let made = folder; made.length >= highest.length; made = dirname(made)) {
     await syncFolder(dirname(made));

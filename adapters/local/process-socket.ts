@@ -1,6 +1,7 @@
 import { type Server, type Socket, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { makeFolder } from "../../core/make-folder.ts";
 
 const fs = process.getBuiltinModule("node:fs"); // an import would load fs.promises too
 
@@ -105,7 +106,7 @@ async function listenFirst(
 ): Promise<{ readonly server: Server; readonly path: string }> {
   const server = createServer(serve);
   try {
-    if (process.platform !== "win32") fs.mkdirSync(dirname(path), { recursive: true });
+    if (process.platform !== "win32") makeFolder(dirname(path));
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
       server.listen(path, resolve);

@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 
 import { KitaruBackendError } from "../../core/errors.ts";
+import { makeFolder } from "../../core/make-folder.ts";
 import { isBusy, storageError, systemCode } from "./storage-error.ts";
 
 const fs = process.getBuiltinModule("node:fs"); // an import would load fs.promises too
@@ -29,6 +30,8 @@ const applicationId = 0x6b697461;
 export async function openDatabase(options: DatabaseOptions): Promise<DatabaseSync> {
   try {
     if (!isThere(options.file) && !options.readonly) createDatabase(options);
+    // SQLite would make a log that nobody may write to either, and leave it behind.
+    if (!options.readonly) fs.accessSync(options.file, fs.constants.W_OK);
     return await whileBusy(() => openOnce(options));
   } catch (error) {
     throw storageError({ verb: "open", path: options.file }, error);
@@ -62,7 +65,7 @@ function remains(file: string, what: string): KitaruBackendError {
 /** Make the database under another name and put it in place whole. Another process may be first: its database stays. */
 function createDatabase(options: DatabaseOptions): void {
   const { file } = options;
-  fs.mkdirSync(dirname(file), { recursive: true });
+  makeFolder(dirname(file));
   const draft = `${file}.new-${randomBytes(6).toString("hex")}`;
   try {
     makeDraft(draft, options);

@@ -64,6 +64,9 @@ const bySqliteCode: Readonly<Record<number, Explanation>> = {
   26: noDatabase,
 };
 
+/** What a full disk says where SQLite keeps the index of its log: an extended result code. */
+const logIndexDoesNotFit = 4874;
+
 const bySystemCode: Readonly<Record<string, Explanation>> = {
   EACCES: denied,
   EPERM: denied,
@@ -96,7 +99,7 @@ export function storageError(action: StorageAction, cause: unknown): KitaruError
 
 /** Tell whether `error` is SQLite giving up on a lock. */
 export function isBusy(error: unknown): boolean {
-  const code = sqliteCode(error);
+  const code = (extendedCode(error) ?? 0) & 0xff;
   return code === 5 || code === 6;
 }
 
@@ -107,11 +110,12 @@ export function systemCode(error: unknown): string | undefined {
 }
 
 function explain(cause: unknown): Explanation | undefined {
-  const code = sqliteCode(cause);
-  return code === undefined ? bySystemCode[systemCode(cause) ?? ""] : bySqliteCode[code];
+  const code = extendedCode(cause);
+  if (code === undefined) return bySystemCode[systemCode(cause) ?? ""];
+  return code === logIndexDoesNotFit ? full : bySqliteCode[code & 0xff];
 }
 
-function sqliteCode(error: unknown): number | undefined {
+function extendedCode(error: unknown): number | undefined {
   if (!(error instanceof Error) || !("errcode" in error)) return undefined;
-  return typeof error.errcode === "number" ? error.errcode & 0xff : undefined;
+  return typeof error.errcode === "number" ? error.errcode : undefined;
 }

@@ -1,9 +1,10 @@
-import { access, appendFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { access, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join, relative, resolve } from "node:path";
 import type { Command } from "commander";
-import { KitaruUsageError, messageOf } from "../../core/errors.ts";
+import { KitaruUsageError } from "../../core/errors.ts";
 import type { Console } from "../console.ts";
+import { writeTogether } from "../write-whole.ts";
 
 const config = `import { defineConfig } from "kitaru";
 
@@ -59,21 +60,10 @@ async function init(say: Console, folder: string, isForced: boolean): Promise<vo
       `${there.join(" and ")} ${there.length === 1 ? "is" : "are"} there already. Overwrite with --force, or name another folder.`,
     );
   const own = await packageOf(root);
-  const written = files.map(([file]) => file);
-  try {
-    if (own === undefined) {
-      written.push(join(root, "package.json"));
-      await mkdir(root, { recursive: true });
-      await writeFile(join(root, "package.json"), manifest);
-    }
-    for (const [file, content] of files) {
-      await mkdir(dirname(file), { recursive: true });
-      await writeFile(file, content);
-    }
-    await addIgnored(join(root, ".gitignore"));
-  } catch (error) {
-    throw new KitaruUsageError(`${root} cannot be written: ${messageOf(error)}.`, { cause: error });
-  }
+  const made =
+    own === undefined ? [...files, [join(root, "package.json"), manifest] as const] : files;
+  await writeTogether([...made, ...(await ignoring(join(root, ".gitignore")))]);
+  const written = made.map(([file]) => file);
   say.item({ root, written }, [
     ...written.map((file) => `${say.style.green("wrote")}  ${relative(say.io.cwd, file)}`),
     "",
@@ -97,13 +87,14 @@ async function existing(files: readonly string[]): Promise<string[]> {
   return found.flat();
 }
 
-async function addIgnored(file: string): Promise<void> {
+/** The file with what is missing in it. */
+async function ignoring(file: string): Promise<(readonly [file: string, content: string])[]> {
   const text = await readFile(file, "utf8").catch(() => "");
   const lines = new Set(text.split(/\r?\n/));
   const missing = ignored.filter((line) => !lines.has(line) && !lines.has(line.replace("/", "")));
-  if (missing.length === 0) return;
+  if (missing.length === 0) return [];
   const start = text === "" || text.endsWith("\n") ? "" : "\n";
-  await appendFile(file, `${start}${missing.join("\n")}\n`);
+  return [[file, `${text}${start}${missing.join("\n")}\n`]];
 }
 
 /** The package that a folder belongs to, if any. */

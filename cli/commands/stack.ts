@@ -1,11 +1,11 @@
-import { mkdir, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import type { Command } from "commander";
 import type { StackDefinition } from "../../core/config.ts";
 import { KitaruUsageError } from "../../core/errors.ts";
 import { configuredStacks, currentConfig, defaultStack } from "../../core/stacks.ts";
 import type { Console } from "../console.ts";
 import { fields, table } from "../text.ts";
+import { writeWhole } from "../write-whole.ts";
 
 /** Add `kitaru stack …`. */
 export function addStack(program: Command, say: () => Console): void {
@@ -47,9 +47,7 @@ async function list(say: Console): Promise<void> {
 async function use(say: Console, name: string): Promise<void> {
   await stackNamed(name);
   const { root } = await currentConfig();
-  const file = join(root, ".kitaru", "stack");
-  await mkdir(dirname(file), { recursive: true });
-  await writeFile(file, `${name}\n`);
+  await writeWhole(join(root, ".kitaru", "stack"), `${name}\n`);
   const fromEnv = say.io.env["KITARU_STACK"]?.trim() ?? "";
   if (fromEnv !== "" && fromEnv !== name)
     say.note(`KITARU_STACK is set to "${fromEnv}" and goes first; unset it.`);

@@ -1,12 +1,12 @@
 import { copyFile, rename, rm, truncate, writeFile } from "node:fs/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { DamagedStack } from "./stack.ts";
+import { StackFolder } from "../stack-folder.ts";
 
-let stack: DamagedStack;
+let stack: StackFolder;
 let id: string;
 
 beforeEach(async () => {
-  stack = await DamagedStack.open();
+  stack = await StackFolder.open(new URL("fixtures/flows.ts", import.meta.url));
   id = await stack.start("long", 20);
 });
 afterEach(() => stack.close());

@@ -2,15 +2,15 @@ import { readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { runs } from "./fixtures/flows.ts";
-import { DamagedStack } from "./stack.ts";
+import { StackFolder } from "../stack-folder.ts";
 
-let stack: DamagedStack;
+let stack: StackFolder;
 let id: string;
 let before: string;
 let after: string;
 
 beforeEach(async () => {
-  stack = await DamagedStack.open();
+  stack = await StackFolder.open(new URL("fixtures/flows.ts", import.meta.url));
   before = await stack.start("short", 1);
   id = await stack.start("long", 20);
   after = await stack.start("long", 1);

@@ -3,11 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync, type SQLOutputValue } from "node:sqlite";
 import { fileURLToPath } from "node:url";
-import { local } from "../../adapters/local/index.ts";
-import { configure } from "../../core/stacks.ts";
-import { type Ran, kitaru } from "../cli/command-line.ts";
-
-const flowsFile = fileURLToPath(new URL("fixtures/flows.ts", import.meta.url));
+import { local } from "../adapters/local/index.ts";
+import { configure } from "../core/stacks.ts";
+import { type Ran, kitaru } from "./cli/command-line.ts";
 
 /** One document as the database holds it. */
 export type Row = Readonly<Record<string, SQLOutputValue>>;
@@ -21,19 +19,22 @@ export interface Listed {
   readonly error?: { readonly message: string };
 }
 
-/** A local stack in a folder of its own, used through the command line, and its files to damage. */
-export class DamagedStack {
+/** A local stack in a folder of its own, used through the command line, and its files. */
+export class StackFolder {
   readonly root: string;
-  readonly flowsFile: string = flowsFile;
+  /** Module of the flows it runs. */
+  readonly flowsFile: string;
 
-  private constructor(root: string) {
+  private constructor(root: string, flowsFile: string) {
     this.root = root;
+    this.flowsFile = flowsFile;
   }
 
-  static async open(): Promise<DamagedStack> {
-    const root = await mkdtemp(join(tmpdir(), "kitaru-damage-"));
+  /** Open one for the flows of a module. */
+  static async open(flows: URL): Promise<StackFolder> {
+    const root = await mkdtemp(join(tmpdir(), "kitaru-stack-"));
     configure({ root, config: { stacks: { local: local() } } });
-    return new DamagedStack(root);
+    return new StackFolder(root, fileURLToPath(flows));
   }
 
   close(): Promise<void> {
@@ -52,7 +53,7 @@ export class DamagedStack {
 
   /** Start a flow and let it come to rest; its execution id. */
   async start(flow: string, input: unknown): Promise<string> {
-    const target = `${flowsFile}:${flow}`;
+    const target = `${this.flowsFile}:${flow}`;
     const args = ["run", target, "--input", JSON.stringify(input)];
     const { item } = await this.json<{ item: { id: string } }>(...args);
     return item.id;
