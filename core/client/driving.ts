@@ -5,6 +5,7 @@ import { loadDefinitions } from "../engine/loading.ts";
 import type { Runtime } from "../engine/runtime.ts";
 import { load } from "../engine/session.ts";
 import { type Signal, nudge, signal } from "../engine/signal.ts";
+import { settledStart } from "../engine/starts.ts";
 import { readStatus, statusOf } from "../engine/status.ts";
 import { KitaruStateError, messageOf } from "../errors.ts";
 import { type ExecutionStatus, type Head, headKey, isEnd, readHead } from "../journal/head.ts";
@@ -35,6 +36,7 @@ interface Preparation {
 /** Say something to an execution, and take it over if the process that drove it is gone. */
 export async function say(runtime: Runtime, id: string, what: Signal): Promise<Receipt> {
   const { context } = runtime;
+  await settledStart(id);
   const execution = await load(context, id);
   const prepared = await prepare(context, execution, needsSchema(execution, what));
   const { callId, repeated } = await signal(context, id, what);
@@ -47,6 +49,7 @@ export async function say(runtime: Runtime, id: string, what: Signal): Promise<R
  */
 export async function takeOver(runtime: Runtime, id: string): Promise<Driver> {
   const { context } = runtime;
+  await settledStart(id);
   const execution = await load(context, id);
   if (!isEndUntold(execution)) checkResumable(execution, id, context.clock.now());
   const { drivenBy, problem } = await prepare(context, execution, false);

@@ -2,6 +2,7 @@ import { readEntries } from "../engine/artifacts.ts";
 import type { EngineContext } from "../engine/context.ts";
 import { readPlan } from "../engine/replay/plan.ts";
 import { load } from "../engine/session.ts";
+import { settledStart } from "../engine/starts.ts";
 import { statusOf } from "../engine/status.ts";
 import { hasCode } from "../errors.ts";
 import type { Entry, ReplayPlan } from "../journal/entry.ts";
@@ -22,6 +23,7 @@ export interface ReadExecution {
 
 /** Read an execution. Throws a state error (`not_found`) when there is none. */
 export async function readExecution(context: EngineContext, id: string): Promise<ReadExecution> {
+  await settledStart(id);
   const loaded = await load(context, id);
   const status = statusOf(loaded, id, context.clock.now());
   if (loaded.head === undefined) throw new TypeError("statusOf has checked it");

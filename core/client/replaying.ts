@@ -2,6 +2,7 @@ import { pinOfVersion } from "../deployments/invoke.ts";
 import type { Override } from "../engine/replay/override.ts";
 import { type ReplayRequest, startReplay } from "../engine/replay/start-replay.ts";
 import type { Runtime } from "../engine/runtime.ts";
+import { settledStart } from "../engine/starts.ts";
 import { readStatus } from "../engine/status.ts";
 import { KitaruStateError, KitaruUsageError } from "../errors.ts";
 import { type ExecutionStatus, type HeadFacts, headKey, readHead } from "../journal/head.ts";
@@ -197,6 +198,7 @@ async function requestOf(
 }
 
 async function factsOf({ context }: Runtime, source: string): Promise<HeadFacts> {
+  await settledStart(source);
   const record = await context.backend.records.get(headKey(source));
   if (record === undefined)
     throw new KitaruStateError(

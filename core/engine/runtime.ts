@@ -11,6 +11,7 @@ import { type BundleSource, type EngineContext, engineContext } from "./context.
 import { type Registry, registry as programRegistry } from "./definitions.ts";
 import { type Signal, type SignalResult, signal } from "./signal.ts";
 import { type StartExecution, startExecution } from "./start.ts";
+import { settledStart } from "./starts.ts";
 import { isReopened, readStatus } from "./status.ts";
 import { sweep } from "./sweep.ts";
 import { recordCrash, runTask } from "./task.ts";
@@ -65,7 +66,8 @@ export class Runtime {
   }
 
   /** Say something to an execution, durably. */
-  signal(executionId: string, what: Signal): Promise<SignalResult> {
+  async signal(executionId: string, what: Signal): Promise<SignalResult> {
+    await settledStart(executionId);
     return signal(this.context, executionId, what);
   }
 

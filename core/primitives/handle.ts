@@ -7,6 +7,7 @@ import type { FlowDefinition } from "../engine/definitions.ts";
 import { isLoadingModules, never } from "../engine/loading.ts";
 import type { Runtime } from "../engine/runtime.ts";
 import { currentScope } from "../engine/scope.ts";
+import { noteStart } from "../engine/starts.ts";
 import {
   KitaruContextError,
   KitaruExecutionError,
@@ -87,6 +88,7 @@ export function startedHandle<T>(
   started: Promise<unknown>,
 ): FlowHandle<T> {
   started.catch(() => undefined); // reported by every method of the handle
+  if (runtime !== never) noteStart(id, started);
   return new Handle<T>(id, runtime, started);
 }
 

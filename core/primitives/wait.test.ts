@@ -28,6 +28,44 @@ describe("answering", () => {
     expect(await handle.result()).toEqual({ n: 5, tag: "x" });
   });
 
+  test("right after run(): it waits for the start", async () => {
+    const pick = wait("pick", { schema: z.number() });
+    const handle = flow("f", async () => pick()).run();
+    await pick.answer(handle.id, 5);
+    expect(await handle.result()).toBe(5);
+  });
+
+  test("so does aborting, and every question about the execution", async () => {
+    const pick = wait("pick", { schema: z.number() });
+    const f = flow("f", async () => pick());
+    const { executions } = stack.client;
+    expect(await executions.get(f.run().id)).toMatchObject({ flow: "f" });
+    expect(await executions.input(f.run().id, { wait: "pick", value: 6 })).toMatchObject({
+      callId: "pick:0",
+    });
+    await executions.cancel(f.run().id);
+    expect((await executions.diff(f.run().id, f.run().id)).others).toHaveLength(1);
+    const aborted = f.run();
+    await pick.abort(aborted.id);
+    expect(await failureOf(aborted.result())).toMatchObject({ code: "wait_aborted" });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const held = checkpoint("held", () => promise);
+    const working = flow("working", async () => held()).run();
+    expect(await failureOf(executions.replay(working.id))).toMatchObject({
+      message: expect.stringContaining("Replay requires a non-running source execution"),
+    });
+    resolve();
+    await working.result();
+  });
+
+  test("a start that fails is not waited for longer, and there is nothing to answer", async () => {
+    const pick = wait("pick", { schema: z.number() });
+    const f = flow("f", { input: z.number() }, async () => pick());
+    const handle = f.run("one" as never);
+    expect(await failureOf(pick.answer(handle.id, 5))).toMatchObject({ code: "not_found" });
+    expect(await failureOf(handle.result())).toMatchObject({ code: "usage" });
+  });
+
   test("what does not fit is refused with the reason, and the wait stays pending", async () => {
     const pick = wait("pick", { schema: z.object({ n: z.number() }) });
     const f = flow("f", async () => pick());

@@ -6,6 +6,7 @@ import type { EngineContext } from "../context.ts";
 import type { FlowDefinition } from "../definitions.ts";
 import { load } from "../session.ts";
 import { startExecution } from "../start.ts";
+import { settledStart } from "../starts.ts";
 import { statusOf } from "../status.ts";
 import { overlay } from "./overlay.ts";
 import type { Override } from "./override.ts";
@@ -123,6 +124,7 @@ async function readSource(
   readonly started: NonNullable<ReplaySource["state"]["started"]>;
   readonly position: number;
 }> {
+  await settledStart(id);
   const execution = await load(context, id);
   const status = statusOf(execution, id, context.clock.now());
   const { started, position } = execution.journal.state;
