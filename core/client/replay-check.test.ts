@@ -270,12 +270,14 @@ test("a changed prompt or model of the flow, a changed question, a changed lengt
     'input llm:0 has another input at the prompt[0].content (recorded "One. Two.", now "One. Three.")',
   ]);
   expect(await changed({ temperature: 0.2 })).toEqual([
-    "input llm:0 has another input at the model or its options",
+    "input llm:0 has another input at options.temperature (recorded 0.1, now 0.2)",
   ]);
   expect(await changed({ question: "Really?" })).toEqual([
     'input approve:0 has another input at the question (recorded "Publish?", now "Really?")',
   ]);
-  expect(await changed({ days: 2 })).toEqual(["input sleep:0 has another input"]);
+  expect(await changed({ days: 2 })).toEqual([
+    "input sleep:0 has another input at ms (recorded 86400000, now 172800000)",
+  ]);
   expect(await changed({})).toEqual([]);
 });
 

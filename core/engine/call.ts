@@ -1,4 +1,5 @@
 import type { CallFields } from "../journal/entry.ts";
+import type { LlmCall } from "../ports/model.ts";
 import type { Captured } from "./captured.ts";
 import type { CallSpec } from "./scope.ts";
 
@@ -70,8 +71,16 @@ export function inputName(spec: CallSpec, index: number): string {
     case "flow":
       return "the input";
     case "sleep":
-      return "the length";
+      return "ms";
   }
+}
+
+/** What counts of the request of a model call beside the prompt. */
+export function optionsOf({ identity }: LlmCall): unknown {
+  if (typeof identity !== "object" || identity === null) return undefined;
+  return Object.fromEntries(
+    Object.entries(identity).filter(([key]) => key !== "messages" && key !== "prompt"),
+  );
 }
 
 /** The fields every entry about a call repeats. */

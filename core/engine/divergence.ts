@@ -4,7 +4,7 @@ import type { CallKind } from "../journal/entry.ts";
 import type { JournalState, KnownCall } from "../journal/state.ts";
 import type { ValueRef, ValueStore } from "../journal/values.ts";
 import type { LlmCall } from "../ports/model.ts";
-import { type Call, inputName, inputsOf } from "./call.ts";
+import { type Call, inputName, inputsOf, optionsOf } from "./call.ts";
 
 /** A mismatch of code and journal, as found; turned into an error when the advance ends. */
 export type Divergence =
@@ -78,17 +78,21 @@ export async function changedInput(
   return undefined;
 }
 
-/** The messages are recorded, unless the call was to be recorded without them; what else counts is not. */
+/** The request is recorded, unless the call was to be recorded without it. */
 async function changedRequest(
   id: string,
-  { identity }: LlmCall,
+  call: LlmCall,
   state: JournalState,
   values: ValueStore,
 ): Promise<string | undefined> {
-  const prompt = state.outcomes.get(id)?.entry.prompt;
+  const { identity } = call;
+  const { prompt, options } = state.outcomes.get(id)?.entry ?? {};
   if (prompt === undefined || !isContainer(identity)) return undefined;
-  const path = firstDifference(await values.get(prompt), identity["messages"], "");
-  return path === undefined ? "the model or its options" : `the prompt${path}`;
+  const messages = identity["messages"] ?? identity["prompt"];
+  const path = firstDifference(await values.get(prompt), messages, "");
+  if (path !== undefined) return `the prompt${path}`;
+  if (options === undefined) return "the model or its options";
+  return firstDifference(await values.get(options), optionsOf(call), "options");
 }
 
 async function recordedInputs(
@@ -97,6 +101,7 @@ async function recordedInputs(
   values: ValueStore,
 ): Promise<readonly unknown[] | undefined> {
   const open = state.opens.get(id);
+  if (open?.t === "sleeping") return [open.ms ?? new Date(open.due)];
   if (open?.t === "waiting")
     return [open.question, open.meta === undefined ? undefined : await values.get(open.meta)];
   const refs: readonly ValueRef[] | undefined =

@@ -68,6 +68,12 @@ interface FlowRunParams {
   readonly isReplay: boolean;
 }
 
+/** A call that failed, and how many calls had been asked when the flow was told. */
+interface Cause {
+  readonly id: string;
+  readonly asks: number;
+}
+
 type Finish =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly error: unknown };
@@ -112,7 +118,8 @@ export class FlowRun implements FlowScope {
   readonly #unasked: Set<string>;
   /** Values of outcomes made in this advance, so that a large one is not read back. */
   readonly #live = new Map<string, unknown>();
-  readonly #causes = new Map<unknown, { readonly id: string; readonly asks: number }>();
+  readonly #causes = new Map<unknown, Cause>();
+  readonly #together = new Map<unknown, readonly unknown[]>();
   #fresh: Call[] = [];
   #pending: Entry[];
   /**
@@ -210,6 +217,10 @@ export class FlowRun implements FlowScope {
         settled: false,
       });
     });
+  }
+
+  failTogether(thrown: unknown, failures: readonly unknown[]): void {
+    this.#together.set(thrown, failures);
   }
 
   log(fields: Readonly<Record<string, unknown>>): void {
@@ -750,23 +761,38 @@ export class FlowRun implements FlowScope {
   }
 
   #failed(error: unknown): EndedEntry {
-    const cause = this.#causeOf(error);
-    return this.#endedEntry({
-      status: "failed",
-      err: storeError(error),
-      ...(cause === undefined ? {} : { cause: cause.id, asks: cause.asks }),
-    });
+    return this.#endedEntry({ status: "failed", err: storeError(error), ...this.#causeOf(error) });
   }
 
-  /** The call whose failure the flow let through, itself or wrapped as a cause. */
-  #causeOf(error: unknown): { readonly id: string; readonly asks: number } | undefined {
+  #causeOf(error: unknown): Pick<EndedEntry, "cause" | "causes" | "asks"> {
+    const found = this.#failuresIn(error);
+    const [first, ...others] = new Set(found.map(({ id }) => id));
+    if (first === undefined) return {};
+    const causes = [...others, ...this.#untoldFailures()];
+    const asks = Math.max(...found.map((cause) => cause.asks)); // it let them through when it had been told of all
+    return { cause: first, ...(causes.length === 0 ? {} : { causes }), asks };
+  }
+
+  /** The calls whose failures the flow let through: themselves, gathered into one, or wrapped as a cause. */
+  #failuresIn(error: unknown): readonly Cause[] {
     for (let current = error, depth = 0; depth < 10; depth++) {
-      const found = this.#causes.get(current);
-      if (found !== undefined) return found;
-      if (!(current instanceof Error) || current.cause === undefined) return undefined;
+      const gathered = current instanceof AggregateError ? current.errors : [];
+      const thrown = [current, ...(this.#together.get(current) ?? []), ...gathered];
+      const found = thrown.flatMap((one) => this.#causes.get(one) ?? []);
+      if (found.length > 0) return found;
+      if (!(current instanceof Error) || current.cause === undefined) return [];
       current = current.cause;
     }
-    return undefined;
+    return [];
+  }
+
+  /** Calls that have failed too, which the flow has not been told: it may never get beyond them. */
+  #untoldFailures(): string[] {
+    return [...this.#calls.values()]
+      .filter(
+        ({ id, kind }) => kind !== "wait" && this.state.outcomes.get(id)?.entry.t === "failed",
+      )
+      .map(({ id }) => id);
   }
 
   #endedEntry(fields: Omit<EndedEntry, "t" | "at">): EndedEntry {

@@ -9,19 +9,24 @@ export function isRetryable(ended: EndedEntry): boolean {
   return ended.cause !== undefined || withoutCause.has(ended.err?.code ?? "");
 }
 
+/** Whether the failure of a call has ended an execution, by itself or among others. */
+export function endedBy(ended: EndedEntry | undefined, callId: string): boolean {
+  return ended?.cause === callId || ended?.causes?.includes(callId) === true;
+}
+
 /**
- * Ids of the calls a retry forgets: the one that failed, and all that were first asked after its failure, or the
+ * Ids of the calls a retry forgets: those that failed, and all that were first asked after its failure, or the
  * timeout or cancel that ended the flow, was delivered. `unwritten`: calls whose outcomes go into the journal with it.
  */
 export function voidedBy(
   state: JournalState,
-  { cause, asks }: EndedEntry,
+  { cause, causes = [], asks }: EndedEntry,
   unwritten: readonly KnownCall[] = [],
 ): string[] {
   const known = [...state.known.values(), ...unwritten];
   const later = known.filter((call) => asks !== undefined && call.ask >= asks);
-  const ids = later.map((call) => call.id).filter((id) => id !== cause);
-  return cause === undefined ? ids : [cause, ...ids];
+  const failed = cause === undefined ? [] : [cause, ...causes];
+  return [...new Set([...failed, ...later.map((call) => call.id)])];
 }
 
 /** Item by which a parent cancels its children; retries of the parent are counted in `round`. */

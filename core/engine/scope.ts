@@ -23,6 +23,8 @@ export interface FlowScope {
   readonly version: string;
   /** Ask for a call; the promise settles when its outcome is delivered, and never otherwise. */
   ask(spec: CallSpec): Promise<unknown>;
+  /** `thrown` stands for all these failures of calls: a retry tries every one of those calls again. */
+  failTogether(thrown: unknown, failures: readonly unknown[]): void;
   log(fields: Readonly<Record<string, unknown>>): void;
   /** Recorded time of the last delivery, epoch milliseconds. */
   now(): number;

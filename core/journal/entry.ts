@@ -116,6 +116,8 @@ interface OutcomeFields extends Base {
   readonly item?: string;
   readonly llm?: LlmRecord;
   readonly prompt?: ValueRef;
+  /** What counts of a model call's request beside the prompt. */
+  readonly options?: ValueRef;
   readonly response?: ValueRef;
 }
 
@@ -163,6 +165,8 @@ export interface WaitingEntry extends Base, CallFields {
 export interface SleepingEntry extends Base, CallFields {
   readonly t: "sleeping";
   readonly due: number;
+  /** How long it was to sleep; absent when it was until a date. */
+  readonly ms?: number;
 }
 
 /** An isolated attempt or a child flow that runs elsewhere. */
@@ -259,6 +263,8 @@ export interface EndedEntry extends Base {
   readonly err?: StoredError;
   /** Call whose failure ended the flow. */
   readonly cause?: string;
+  /** Other calls whose failures were thrown as one with it, or had not been delivered when it ended the flow. */
+  readonly causes?: readonly string[];
   /** How many calls had been asked when that failure, or the cancel or timeout that ended the flow, was delivered. */
   readonly asks?: number;
 }

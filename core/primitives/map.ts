@@ -1,3 +1,4 @@
+import { currentScope } from "../engine/scope.ts";
 import { KitaruUsageError } from "../errors.ts";
 
 interface Options {
@@ -39,6 +40,14 @@ export async function mapConcurrently<T, R>(
   };
   await Promise.all(Array.from({ length: Math.min(concurrency, queue.length) }, worker));
   if (settle) return results;
-  if (failure !== undefined) throw failure.reason;
+  if (failure !== undefined) throw asOne(failure.reason, results);
   return results.map((result) => (result as PromiseFulfilledResult<R>).value);
+}
+
+/** The first failure, which a retry of the execution takes for all of them. */
+function asOne(thrown: unknown, results: readonly PromiseSettledResult<unknown>[]): unknown {
+  const scope = currentScope();
+  const failures = results.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
+  if (scope?.kind === "flow") scope.failTogether(thrown, failures);
+  return thrown;
 }

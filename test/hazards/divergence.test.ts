@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { checkpoint, flow, sleep, wait } from "../../core/index.ts";
+import { checkpoint, flow, llm, sleep, wait } from "../../core/index.ts";
 import { type Process, World, unique } from "./kit.ts";
 
 interface Subject {
@@ -229,7 +229,7 @@ test("a sleep of another length, a child with another input, another number of a
   await process.drive(id);
   for (const [change, says] of [
     [{ args: [1, 2] }, `${step}:0: its input changed at the number of arguments (1, now 2)`],
-    [{ sleep: 5 }, "sleep:0: its input changed"],
+    [{ sleep: 5 }, "sleep:0: its input changed at ms (recorded 3600000, now 5)"],
     [{ child: 5 }, `${inner}:0: its input changed at the input (recorded 7200000, now 5)`],
   ] as const) {
     const before = version;
@@ -237,6 +237,44 @@ test("a sleep of another length, a child with another input, another number of a
     expect(await process.drive(id)).toBe("failed");
     expect((await process.failure(id))?.message).toContain(says);
     version = before;
+    await process.signal(id, { kind: "retry" });
+    expect(await process.drive(id)).toBe("waiting");
+  }
+});
+
+test("another date to sleep until, another model, another option of it: both values and the remedies", async () => {
+  const [name, question] = [unique("flow"), unique("ask")];
+  const ask = wait(question);
+  const first = { date: 2_000_000_000_000, model: "offline/extract", temperature: 0.1 };
+  let version = first;
+  flow(name, async () => {
+    const { date, model, temperature } = version;
+    await llm("One.", { model, temperature });
+    await Promise.all([sleep(new Date(date)), ask()]);
+  });
+  const process = new World().process();
+  const id = await process.start(name);
+  expect(await process.drive(id)).toBe("waiting");
+  for (const [change, says] of [
+    [
+      { date: 2_000_000_001_000 },
+      "sleep:0: its input changed at ms (recorded 2033-05-18T03:33:20.000Z, now 2033-05-18T03:33:21.000Z)",
+    ],
+    [
+      { model: "offline/other" },
+      'llm:0: its input changed at options.model (recorded "offline/extract", now "offline/other")',
+    ],
+    [
+      { temperature: 0.9 },
+      "llm:0: its input changed at options.temperature (recorded 0.1, now 0.9)",
+    ],
+  ] as const) {
+    version = { ...first, ...change };
+    expect(await process.drive(id)).toBe("failed");
+    const { message } = (await process.failure(id)) ?? {};
+    expect(message).toContain(says);
+    expect(message).toContain("Either restore the code this execution started with and retry it");
+    version = first;
     await process.signal(id, { kind: "retry" });
     expect(await process.drive(id)).toBe("waiting");
   }

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { Runtime } from "../../core/engine/runtime.ts";
-import { checkpoint, flow, sleep, wait } from "../../core/index.ts";
+import { type Checkpoint, checkpoint, flow, sleep, wait } from "../../core/index.ts";
 import { Gate, World, unique } from "./kit.ts";
 
 test("the call that failed runs again, all that was recorded before stays", async () => {
@@ -411,4 +411,105 @@ test("a wait that was aborted and let the execution fail can be answered once th
   await process.answer(id, question, "yes");
   expect(await process.drive(id)).toBe("completed");
   expect(await process.output(id)).toBe("yes");
+});
+
+/** A flow over four steps that all fail until they are mended; `runs` has every attempt. */
+function failingSteps(body: (step: Checkpoint<[number], number>) => Promise<unknown>) {
+  const name = unique("flow");
+  const runs: number[] = [];
+  const broken = new Set([1, 2, 3, 4]);
+  const step = checkpoint(unique("step"), async (x: number) => {
+    runs.push(x);
+    if (broken.has(x)) throw new Error(`step ${x}`);
+    return x * 10;
+  });
+  flow(name, async () => body(step));
+  return { name, runs, mend: () => broken.clear(), broken };
+}
+
+const together: Readonly<Record<string, Parameters<typeof failingSteps>[0]>> = {
+  "map()": (step) => step.map([1, 2, 3, 4]),
+  "map() two at a time, wrapped in an error of the flow's own": (step) =>
+    step.map([1, 2, 3, 4], { concurrency: 2 }).catch((cause: unknown) => {
+      throw new Error("no report", { cause });
+    }),
+  "Promise.all": (step) => Promise.all([1, 2, 3, 4].map((x) => step(x))),
+  "an AggregateError over what settled": async (step) => {
+    const settled = await step.map([1, 2, 3, 4], { settle: true });
+    const failures = settled.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
+    if (failures.length > 0) throw new AggregateError(failures, "some failed");
+    return settled.map((one) => (one.status === "fulfilled" ? one.value : 0));
+  },
+};
+
+test.for(Object.entries(together))(
+  "one retry tries all that failed again: %s",
+  async ([, body]) => {
+    const { name, runs, mend } = failingSteps(body);
+    const process = new World().process();
+    const id = await process.start(name);
+    expect(await process.drive(id)).toBe("failed");
+    mend();
+    const before = runs.splice(0);
+    await process.signal(id, { kind: "retry" });
+    expect(await process.drive(id)).toBe("completed");
+    expect(await process.output(id)).toEqual([10, 20, 30, 40]);
+    expect(runs.toSorted()).toEqual([1, 2, 3, 4]);
+    expect(before.length).toBeGreaterThan(1);
+  },
+);
+
+test("Promise.any: one retry tries all again", async () => {
+  const { name, runs, broken } = failingSteps((step) =>
+    Promise.any([1, 2, 3, 4].map((x) => step(x))),
+  );
+  const process = new World().process();
+  const id = await process.start(name);
+  expect(await process.drive(id)).toBe("failed");
+  broken.delete(3);
+  await process.signal(id, { kind: "retry" });
+  expect(await process.drive(id)).toBe("completed");
+  expect(await process.output(id)).toBe(30);
+  expect(runs).toEqual([1, 2, 3, 4, 1, 2, 3, 4]);
+});
+
+test("what a flow has handled stays handled: only the failure it threw is tried again", async () => {
+  const { name, runs, mend } = failingSteps(async (step) => {
+    const settled = await step.map([1, 2, 3], { settle: true });
+    return [settled.map((one) => one.status), await step(4)];
+  });
+  const process = new World().process();
+  const id = await process.start(name);
+  expect(await process.drive(id)).toBe("failed");
+  mend();
+  await process.signal(id, { kind: "retry" });
+  expect(await process.drive(id)).toBe("completed");
+  expect(await process.output(id)).toEqual([["rejected", "rejected", "rejected"], 40]);
+  expect(runs).toEqual([1, 2, 3, 4, 4]);
+});
+
+test("what was asked before the last failure of a map stays", async () => {
+  const [name, other] = [unique("flow"), unique("other")];
+  const gate = new Gate();
+  let isBroken = true;
+  const runs: string[] = [];
+  const quick = checkpoint(other, (what: string) => runs.push(what));
+  const step = checkpoint(unique("step"), async (x: number) => {
+    runs.push(`step ${x}`);
+    if (x === 2) await gate.pass();
+    if (isBroken) throw new Error(`step ${x}`);
+    return x;
+  });
+  flow(name, async () => {
+    const beside = quick("first").then(() => quick("second"));
+    void beside.then(() => gate.open());
+    return Promise.all([step.map([1, 2]), beside]);
+  });
+  const process = new World().process();
+  const id = await process.start(name);
+  expect(await process.drive(id)).toBe("failed");
+  isBroken = false;
+  await process.signal(id, { kind: "retry" });
+  expect(await process.drive(id)).toBe("completed");
+  expect(runs.toSorted()).toEqual(["first", "second", "step 1", "step 1", "step 2", "step 2"]);
 });

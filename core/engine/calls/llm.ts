@@ -2,7 +2,7 @@ import type { OutcomeEntry } from "../../journal/entry.ts";
 import { storeError } from "../../journal/stored-error.ts";
 import type { LlmCall } from "../../ports/model.ts";
 import { runLlm } from "../attempt.ts";
-import { type Call, fieldsOf } from "../call.ts";
+import { type Call, fieldsOf, optionsOf } from "../call.ts";
 import { observe } from "../context.ts";
 import type { FlowRun } from "../flow-run.ts";
 import { llmFields } from "../llm-entry.ts";
@@ -40,8 +40,20 @@ async function outcomeOf(
 ): Promise<OutcomeEntry> {
   const { context } = run.session;
   try {
-    const fields = await llmFields(context.values, await runLlm(context, request, signal), call.id);
-    return { t: "completed", ...fieldsOf(call), ...fields, s: startedAt, at: context.clock.now() };
+    const outcome = await runLlm(context, request, signal);
+    const fields = await llmFields(context.values, outcome, call.id);
+    const isKept = outcome.prompt !== undefined;
+    const options = isKept
+      ? await context.values.put(optionsOf(request), "the options")
+      : undefined;
+    return {
+      t: "completed",
+      ...fieldsOf(call),
+      ...fields,
+      ...(options === undefined ? {} : { options }),
+      s: startedAt,
+      at: context.clock.now(),
+    };
   } catch (error) {
     const err = storeError(error);
     return { t: "failed", ...fieldsOf(call), err, s: startedAt, at: context.clock.now() };

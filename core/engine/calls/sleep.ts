@@ -11,9 +11,10 @@ export function beginSleep(run: FlowRun, call: Call, length: number | Date, now:
     call.due = open.due;
     return;
   }
-  const due = length instanceof Date ? length.getTime() : now + length;
-  call.due = due;
-  run.record([{ t: "sleeping", ...fieldsOf(call), due, at: now }]);
+  const times =
+    length instanceof Date ? { due: length.getTime() } : { due: now + length, ms: length };
+  call.due = times.due;
+  run.record([{ t: "sleeping", ...fieldsOf(call), ...times, at: now }]);
 }
 
 /** The outcome of a sleep that is over. */

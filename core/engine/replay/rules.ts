@@ -1,5 +1,6 @@
 import type { CallFields, OutcomeEntry, PlannedOverride, ReplayPlan } from "../../journal/entry.ts";
 import type { RecordedOutcome } from "../../journal/state.ts";
+import { endedBy } from "../retry-execution.ts";
 import type { ReplaySource } from "./source.ts";
 
 /** A call of a replay, as the rules see it. */
@@ -136,7 +137,7 @@ export class ReplayRules {
   }
 
   #endedSource(id: string): boolean {
-    return this.#source.state.ended?.cause === id;
+    return endedBy(this.#source.state.ended, id);
   }
 
   #whyNot(call: AskedCall): Why {

@@ -4,6 +4,7 @@ import { reviveError } from "../../journal/stored-error.ts";
 import type { ValueStore } from "../../journal/values.ts";
 import { inputsOf, nameOf } from "../call.ts";
 import type { FlowDefinition } from "../definitions.ts";
+import { endedBy } from "../retry-execution.ts";
 import { startingNothing } from "../loading.ts";
 import { seededRandom } from "../prng.ts";
 import { type CallSpec, type FlowScope, runInScope } from "../scope.ts";
@@ -140,6 +141,8 @@ class BodyWalk implements FlowScope {
     });
   }
 
+  failTogether(): void {}
+
   log(): void {}
 
   now(): number {
@@ -169,7 +172,7 @@ class BodyWalk implements FlowScope {
     const same = source.outcome(call.id);
     const alike = other === undefined ? undefined : source.outcome(other);
     const found = same?.entry.kind === call.kind ? same : alike;
-    return found?.entry.id === source.state.ended?.cause ? undefined : found;
+    return found !== undefined && endedBy(source.state.ended, found.entry.id) ? undefined : found;
   }
 
   async #deliver(): Promise<boolean> {
