@@ -454,7 +454,7 @@ test.for(Object.entries(together))(
     await process.signal(id, { kind: "retry" });
     expect(await process.drive(id)).toBe("completed");
     expect(await process.output(id)).toEqual([10, 20, 30, 40]);
-    expect(runs.toSorted()).toEqual([1, 2, 3, 4]);
+    expect(new Set(runs)).toEqual(new Set([1, 2, 3, 4]));
     expect(before.length).toBeGreaterThan(1);
   },
 );
