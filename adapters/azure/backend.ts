@@ -1,7 +1,9 @@
 import type { Backend, Capabilities } from "../../core/ports/backend.ts";
+import type { BlobStore } from "../../core/ports/blobs.ts";
 import { ContainerBlobs } from "./blobs.ts";
 import { azureCapabilities } from "./capabilities.ts";
 import { type AzureClientOptions, endpointsOf } from "./clients/config.ts";
+import type { AppPublisher } from "./clients/publisher.ts";
 import { resourceNames } from "./names.ts";
 import { DurableOrchestrator, type Instances } from "./orchestrator.ts";
 import { TableRecords } from "./records.ts";
@@ -16,11 +18,17 @@ export interface AzureParts {
   /** Starts and wakes instances; absent outside the app, which then sends to its queue. */
   readonly instances?: () => Promise<Instances>;
   readonly capabilities?: Capabilities;
+  /** Brings the function app up to date before a version is deployed; absent inside the app. */
+  readonly publish?: (params: {
+    readonly runtime: string;
+    readonly blobs: BlobStore;
+    readonly publisher: () => Promise<AppPublisher>;
+  }) => Promise<unknown>;
 }
 
 /** Put the adapters together; clients are opened when they are first needed. */
 export function azureBackend(parts: AzureParts): Backend {
-  const { name, client, capabilities = azureCapabilities } = parts;
+  const { name, client, publish, capabilities = azureCapabilities } = parts;
   const endpoints = endpointsOf(name, client);
   const table = (which: string) =>
     onDemand(async () => (await import("./clients/tables.ts")).openTable(which, client, endpoints));
@@ -29,14 +37,18 @@ export function azureBackend(parts: AzureParts): Backend {
     indexTable: table(resourceNames.indexTable),
   });
   const { container } = resourceNames;
+  const blobs = new ContainerBlobs({
+    container,
+    client: onDemand(async () =>
+      (await import("./clients/blobs.ts")).openContainer(container, client, endpoints),
+    ),
+  });
+  const publisher = onDemand(async () =>
+    (await import("./clients/publisher.ts")).openPublisher(client, endpoints),
+  );
   return {
     records,
-    blobs: new ContainerBlobs({
-      container,
-      client: onDemand(async () =>
-        (await import("./clients/blobs.ts")).openContainer(container, client, endpoints),
-      ),
-    }),
+    blobs,
     secrets: new VaultSecrets({
       vault: name,
       client: onDemand(async () =>
@@ -48,6 +60,9 @@ export function azureBackend(parts: AzureParts): Backend {
       instances:
         parts.instances ??
         onDemand(async () => (await import("./clients/queue.ts")).openQueue(client, endpoints)),
+      ...(publish === undefined
+        ? {}
+        : { publish: () => publish({ runtime: name, blobs, publisher }) }),
     }),
     capabilities,
     close: () => records.settled(),

@@ -1,14 +1,18 @@
 import { KitaruBackendError, KitaruUsageError, messageOf } from "../../core/errors.ts";
 import type { KitaruError } from "../../core/errors.ts";
 
-/** What a service calls a failure: `EntityAlreadyExists`, `BlobNotFound`, `SecretNotFound`; empty when it says nothing. */
+/** What a service calls a failure (`EntityAlreadyExists`, `BlobNotFound`), or the system (`ENOTFOUND`); empty when nobody does. */
 export function codeOf(error: unknown): string {
   if (typeof error !== "object" || error === null) return "";
-  const { code, details } = error as {
+  const { code, details, cause } = error as {
     readonly code?: unknown;
-    readonly details?: { readonly odataError?: { readonly code?: unknown }; errorCode?: unknown };
+    readonly details?: {
+      readonly odataError?: { readonly code?: unknown };
+      readonly errorCode?: unknown;
+    };
+    readonly cause?: { readonly code?: unknown };
   };
-  const said = details?.odataError?.code ?? details?.errorCode ?? code;
+  const said = details?.odataError?.code ?? details?.errorCode ?? code ?? cause?.code;
   return typeof said === "string" ? said : "";
 }
 

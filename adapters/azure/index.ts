@@ -38,7 +38,18 @@ export function azure(options: AzureOptions): AzureStack {
   return {
     kind: "azure",
     describe: { name },
-    open: async () => azureBackend({ name, client }),
+    open: async () =>
+      azureBackend({
+        name,
+        client,
+        publish: async (params) => {
+          const [{ publishApp }, { buildApp }] = await Promise.all([
+            import("./publish.ts"),
+            import("./app-package.ts"),
+          ]);
+          return publishApp({ ...params, build: buildApp });
+        },
+      }),
     capabilities: azureCapabilities,
   };
 }

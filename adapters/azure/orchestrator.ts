@@ -12,17 +12,23 @@ export interface Instances {
 interface OrchestratorParams {
   readonly stack: string;
   readonly instances: () => Promise<Instances>;
+  /** Brings the function app up to date; absent inside the app. */
+  readonly publish?: () => Promise<unknown>;
 }
 
 /**
- * Durable Functions as a resumable alarm clock: what passes through it is ids. Nothing is published: the one orchestrator
- * function of the app runs the loop of every flow and version.
+ * Durable Functions as a resumable alarm clock: what passes through it is ids. Nothing is published for a flow or a version:
+ * the one orchestrator function of the app runs the loop of all of them.
  */
 export class DurableOrchestrator implements Orchestrator {
   readonly #params: OrchestratorParams;
 
   constructor(params: OrchestratorParams) {
     this.#params = params;
+  }
+
+  async publish(): Promise<void> {
+    await this.#params.publish?.();
   }
 
   async start({ executionId, flow, bundle, generation }: StartParams): Promise<void> {

@@ -9,6 +9,13 @@ export const azurePackages = [
   "@azure/storage-queue",
 ] as const;
 
+/** Packages the functions of the app are made of, beside those; `kitaru deploy` bundles them. */
+export const functionPackages = [
+  ...azurePackages,
+  "@azure/functions",
+  "durable-functions",
+] as const;
+
 /** Open a client once, when it is first needed; a package that is not installed is named with the command that installs it. */
 export function onDemand<T>(open: () => Promise<T>): () => Promise<T> {
   let opening: Promise<T> | undefined;

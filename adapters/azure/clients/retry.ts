@@ -1,3 +1,5 @@
+import { codeOf, statusOf } from "../failure.ts";
+
 /** How often a request is tried, the first time included, and how long each try may take. */
 export interface RetryRule {
   readonly tries: number;
@@ -42,17 +44,13 @@ function backoffMs(number: number): number {
 
 /** Whether trying again may help: nobody answered, or the service says that it is busy or broken. */
 function isTransient(error: unknown): boolean {
-  if (typeof error !== "object" || error === null) return false;
-  const { statusCode, code } = error as { readonly statusCode?: number; readonly code?: unknown };
-  if (statusCode !== undefined)
-    return statusCode === 408 || statusCode === 429 || statusCode >= 500;
-  return (
-    typeof code === "string" &&
-    /^(?:REQUEST_SEND_ERROR|ECONNRESET|ECONNREFUSED|ETIMEDOUT|EPIPE|EAI_AGAIN|PARSE_ERROR)$/.test(
-      code,
-    )
-  );
+  const status = statusOf(error);
+  if (status !== undefined) return status === 408 || status === 429 || status >= 500;
+  return brokenConnection.test(codeOf(error));
 }
+
+const brokenConnection =
+  /^(?:REQUEST_SEND_ERROR|PARSE_ERROR|ECONNRESET|ECONNREFUSED|ETIMEDOUT|EPIPE|EAI_AGAIN|UND_ERR_SOCKET)$/;
 
 function retryAfterMs(error: unknown): number | undefined {
   const headers = (error as { response?: { headers?: { get?: (name: string) => unknown } } } | null)
