@@ -8,7 +8,23 @@ import { largestBody } from "./bodies.ts";
  */
 export const advanceMs: number = 8 * 60_000;
 
-/** How stacks of this kind differ from others. */
+/** Memory an instance of the plan may have, in MB. */
+export type InstanceMemory = 512 | 2048 | 4096;
+/** Memory of an instance where nobody says otherwise, in MB. */
+export const defaultMemoryMb = 2048;
+
+/** How stacks of this kind differ from others, with instances of this memory. */
+export function capabilitiesOf(memoryMb: InstanceMemory): Capabilities {
+  return {
+    ...azureCapabilities,
+    attemptSizes: [{ size: "instance", memoryMb, storageMb, timeoutMs: advanceMs }],
+  };
+}
+
+/** Temporary files of an instance, in MB (https://learn.microsoft.com/azure/azure-functions/functions-scale#service-limits). */
+const storageMb = 800;
+
+/** How stacks of this kind differ from others; sizes of attempts are those of {@link capabilitiesOf}. */
 export const azureCapabilities: Capabilities = {
   kind: "azure",
   // a write costs the same whatever its size, and a blob a hundred and fifty times as much; each advance reads its journal
@@ -19,8 +35,6 @@ export const azureCapabilities: Capabilities = {
   deployedOnly: true,
   isolated: true,
   advanceMs,
-  // the largest instance of the plan; its temporary files and its time are what one attempt may count on
-  attemptSizes: [{ size: "4096", memoryMb: 4096, storageMb: 800, timeoutMs: advanceMs }],
   heartbeatMs: 24 * 3600_000,
   leaseMs: 60_000,
   graceMs: 10_000,

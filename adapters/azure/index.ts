@@ -1,7 +1,8 @@
 import { KitaruUsageError } from "../../core/errors.ts";
+import type { EmitFlow, EstimateCost } from "../../core/plan/offer.ts";
 import type { Backend, Capabilities } from "../../core/ports/backend.ts";
 import { azureBackend } from "./backend.ts";
-import { azureCapabilities } from "./capabilities.ts";
+import { type InstanceMemory, capabilitiesOf, defaultMemoryMb } from "./capabilities.ts";
 import type { AzureClientOptions } from "./clients/config.ts";
 
 export type { AzureClientOptions, AzureCredential, Endpoints } from "./clients/config.ts";
@@ -13,6 +14,8 @@ export interface AzureOptions extends AzureClientOptions {
    * begin it with the company's name.
    */
   readonly name: string;
+  /** Memory of an instance of the app in MB, as the template was given it. @default 2048 */
+  readonly memoryMb?: InstanceMemory;
 }
 
 /** A stack in the team's own Azure subscription: Durable Functions, Table and Blob Storage, and Key Vault. */
@@ -21,11 +24,13 @@ export interface AzureStack {
   readonly describe: Readonly<Record<string, string>>;
   open(context: { readonly name: string; readonly root: string }): Promise<Backend>;
   readonly capabilities: Capabilities;
+  readonly plan: EmitFlow;
+  readonly estimate: EstimateCost;
 }
 
 /** Flows run in Azure, deployed with `kitaru deploy`; this process starts them, answers them and looks at them. */
 export function azure(options: AzureOptions): AzureStack {
-  const { name, credential, endpoints, connectionString } = options;
+  const { name, memoryMb = defaultMemoryMb, credential, endpoints, connectionString } = options;
   if (!/^[a-z][a-z0-9]{2,23}$/.test(name))
     throw new KitaruUsageError(
       `azure(): the name ${JSON.stringify(name)} is not allowed. It is that of a storage account: 3 to 24 lower-case letters and digits, a letter first, and unique in all of Azure.`,
@@ -35,13 +40,15 @@ export function azure(options: AzureOptions): AzureStack {
     ...(endpoints === undefined ? {} : { endpoints }),
     ...(connectionString === undefined ? {} : { connectionString }),
   };
+  const capabilities = capabilitiesOf(memoryMb);
   return {
     kind: "azure",
-    describe: { name },
+    describe: { name, memory: `${memoryMb} MB` },
     open: async () =>
       azureBackend({
         name,
         client,
+        capabilities,
         publish: async (params) => {
           const [{ publishApp }, { buildApp }] = await Promise.all([
             import("./publish.ts"),
@@ -50,6 +57,9 @@ export function azure(options: AzureOptions): AzureStack {
           return publishApp({ ...params, build: buildApp });
         },
       }),
-    capabilities: azureCapabilities,
+    capabilities,
+    plan: async (plan, flow) => (await import("./preview.ts")).previewFlow(plan, flow),
+    estimate: async (work, executions) =>
+      (await import("./estimate.ts")).estimateCost({ memoryMb, work, executions }),
   };
 }
