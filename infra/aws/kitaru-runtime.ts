@@ -9,13 +9,18 @@ import {
 } from "aws-cdk-lib/aws-dynamodb";
 import { Rule, Schedule } from "aws-cdk-lib/aws-events";
 import { LambdaFunction } from "aws-cdk-lib/aws-events-targets";
-import { Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
+import { ManagedPolicy, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { Architecture, type Code, Function, Runtime } from "aws-cdk-lib/aws-lambda";
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import { BlockPublicAccess, Bucket, BucketEncryption } from "aws-cdk-lib/aws-s3";
 import { StringParameter } from "aws-cdk-lib/aws-ssm";
 import { Construct } from "constructs";
-import type { FunctionRole } from "../../adapters/aws/permissions.ts";
+import type { StartMode } from "../../adapters/aws/orchestrator.ts";
+import {
+  type FunctionRole,
+  operatorPermissions,
+  permissionsOf,
+} from "../../adapters/aws/permissions.ts";
 import { type RuntimeDocument, documentName } from "../../adapters/aws/runtime-document.ts";
 import { tableShape } from "../../adapters/aws/table.ts";
 import { acknowledge } from "./acknowledgements.ts";
@@ -41,6 +46,8 @@ export interface KitaruRuntimeProps {
   readonly memoryMb?: number;
   /** Sizes of functions for isolated checkpoints; each checkpoint runs in the smallest that holds it. @default one of 1,024 MB */
   readonly taskSizes?: Readonly<Record<string, TaskSize>>;
+  /** When the state machine of an execution is started; that of `aws({ orchestrator })` in kitaru.config.ts. @default "always" */
+  readonly orchestrator?: StartMode;
   /** How long logs are kept. @default a month */
   readonly logRetention?: RetentionDays;
   /** What happens to the table and the bucket when the stack is deleted. @default they are kept */
@@ -55,6 +62,8 @@ export class KitaruRuntime extends Construct {
   readonly bucket: Bucket;
   /** Role of the state machines that `kitaru deploy` creates. */
   readonly machineRole: Role;
+  /** What whoever deploys, starts, answers and looks needs, and nothing else. */
+  readonly operatorPolicy: ManagedPolicy;
   readonly functions: Readonly<Record<Exclude<FunctionRole, "task">, Function>>;
   readonly taskFunctions: Readonly<Record<string, Function>>;
   readonly alarms: readonly Alarm[];
@@ -87,6 +96,7 @@ export class KitaruRuntime extends Construct {
     this.taskFunctions = this.#makeTaskFunctions();
     this.machineRole = this.#makeMachineRole();
     this.#allow();
+    this.operatorPolicy = this.#makeOperatorPolicy();
     this.#schedule();
     this.alarms = addAlarms(this, {
       stack: props.name,
@@ -190,6 +200,7 @@ export class KitaruRuntime extends Construct {
         KITARU_AWS_NAME: name,
         KITARU_AWS_TABLE: this.table.tableName,
         KITARU_AWS_BUCKET: this.bucket.bucketName,
+        KITARU_AWS_ORCHESTRATOR: this.#mode(),
       },
     });
   }
@@ -223,7 +234,7 @@ export class KitaruRuntime extends Construct {
     allow(role, {
       actions: ["s3:GetObject"],
       resources: [this.bucket.arnForObjects("tasks/*")],
-      reason: wildcardReasons.objects,
+      reason: wildcardReasons["task lists"],
     });
     return role;
   }
@@ -245,6 +256,23 @@ export class KitaruRuntime extends Construct {
   }
 
   #allow(): void {
+    const arns = this.#resourceArns();
+    for (const { role, executor } of this.#executors)
+      grant(permissionsOf(role, this.#mode()), executor, arns);
+  }
+
+  /** For people, pipelines and services of the team: attach it to whoever deploys, starts and answers. */
+  #makeOperatorPolicy(): ManagedPolicy {
+    const { name } = this.#props;
+    const policy = new ManagedPolicy(this, "OperatorPolicy", {
+      managedPolicyName: `kitaru-${name}-operator-${Stack.of(this).region}`,
+      description: `Deploy, start, answer and look at flows of the kitaru stack ${name}`,
+    });
+    grant(operatorPermissions(this.#mode()), policy, this.#resourceArns());
+    return policy;
+  }
+
+  #resourceArns(): ResourceArns {
     const { name } = this.#props;
     const { machines, machineExecutions } = this.#machineArns();
     const arn = (service: string, resource: string, resourceName: string, colon = false): string =>
@@ -254,21 +282,23 @@ export class KitaruRuntime extends Construct {
         resourceName,
         ...(colon ? { arnFormat: ArnFormat.COLON_RESOURCE_NAME } : {}),
       });
-    const arns: ResourceArns = {
+    return {
       table: [this.table.tableArn],
       "due index": [`${this.table.tableArn}/index/${tableShape.indexes.due.name}`],
       "flow index": [`${this.table.tableArn}/index/${tableShape.indexes.flow.name}`],
-      objects: ["blobs", "bundles", "manifests", "tasks"].map((folder) =>
-        this.bucket.arnForObjects(`${folder}/*`),
-      ),
+      values: [this.bucket.arnForObjects("blobs/*")],
+      bundles: [this.bucket.arnForObjects("bundles/*")],
+      manifests: [this.bucket.arnForObjects("manifests/*")],
+      "task lists": [this.bucket.arnForObjects("tasks/*")],
       bucket: [this.bucket.bucketArn],
       machines,
       "machine executions": machineExecutions,
+      "machine role": [this.machineRole.roleArn],
+      document: [arn("ssm", "parameter", documentName(name).slice(1))],
       secrets: [arn("secretsmanager", "secret", `kitaru/${name}/*`, true)],
       parameters: [arn("ssm", "parameter", `kitaru/${name}/*`)],
       "advance function": [arn("lambda", "function", `kitaru-${name}-advance`, true)],
     };
-    for (const { role, executor } of this.#executors) grant(role, executor, arns);
   }
 
   #schedule(): void {
@@ -309,6 +339,10 @@ export class KitaruRuntime extends Construct {
         }))
         .toSorted((a, b) => a.memoryMb - b.memoryMb || a.storageMb - b.storageMb),
     };
+  }
+
+  #mode(): StartMode {
+    return this.#props.orchestrator ?? "always";
   }
 
   #removalPolicy(): RemovalPolicy {

@@ -16,6 +16,7 @@ import {
   startDynamoLocal,
 } from "../emulators/dynamodb-local.ts";
 import { type FaultProxy, startFaultProxy } from "../emulators/fault-proxy.ts";
+import { Iam, operatorKey } from "./iam.ts";
 import { type FunctionFaults, noMoto, startMoto } from "../emulators/moto.ts";
 
 /** Why there is no emulated cloud here; undefined when there is. */
@@ -29,6 +30,8 @@ export interface Cloud {
   /** ARN of one of its functions, and the environment they have. */
   functionArn(entry: FunctionRole): string;
   readonly variables: Readonly<Record<string, string>>;
+  /** Refuses what the template does not allow. */
+  readonly iam: Iam;
   /** What stands before the table, and before everything else. */
   readonly table: FaultProxy;
   readonly services: FaultProxy;
@@ -58,6 +61,8 @@ export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
     startFaultProxy(dynamo.endpoint),
     startFaultProxy(moto.endpoint),
   ]);
+  const iam = new Iam(name, options.orchestrator ?? "always");
+  for (const proxy of [table, services]) iam.guard(proxy);
   const endpoints = {
     AWS_ENDPOINT_URL: services.endpoint,
     AWS_ENDPOINT_URL_DYNAMODB: table.endpoint,
@@ -65,7 +70,7 @@ export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
   const env = {
     ...endpoints,
     AWS_REGION: "us-east-1",
-    AWS_ACCESS_KEY_ID: "emulated",
+    AWS_ACCESS_KEY_ID: operatorKey,
     AWS_SECRET_ACCESS_KEY: "emulated",
   };
   const document = await createRuntime(name, {
@@ -92,6 +97,7 @@ export async function startCloud(options: CloudOptions = {}): Promise<Cloud> {
     endpoint: moto.endpoint,
     functionArn: (entry) => document.advance.replace(/advance$/, entry),
     variables: variablesOf(name, endpoints),
+    iam,
     table,
     services,
     setFaults: (faults) => moto.setFaults(faults),
@@ -138,7 +144,10 @@ async function createRuntime(
   s3.destroy();
   const iam = new IAMClient(options);
   const { Role } = await iam.send(
-    new CreateRoleCommand({ RoleName: `kitaru-${name}`, AssumeRolePolicyDocument: "{}" }),
+    new CreateRoleCommand({
+      RoleName: `kitaru-${name}-machine-us-east-1`,
+      AssumeRolePolicyDocument: "{}",
+    }),
   );
   iam.destroy();
   const role = Role?.Arn ?? "";

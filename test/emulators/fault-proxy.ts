@@ -11,6 +11,9 @@ export interface Passing {
   /** Action of a JSON protocol, such as `PutItem`; empty for S3. */
   readonly action: string;
   readonly body: Buffer;
+  /** Access key that has signed it, and the service it is signed for; empty for what is not signed. */
+  readonly caller: string;
+  readonly service: string;
 }
 
 /** What becomes of a request. */
@@ -23,12 +26,14 @@ export type Fate =
 
 /** Stands before an emulator and decides about every request. */
 export interface FaultProxy extends Emulator {
+  /** Refuses before anything else is decided; undefined for what is allowed. */
+  authorize: (request: Passing) => Extract<Fate, { kind: "answer" }> | undefined;
   /** Decides; nothing is disturbed until it is set. */
   fate: (request: Passing) => Fate;
   /** What arrives in place of a request's body. */
   rewrite: (request: Passing) => Buffer;
   /** Everything that has passed, with the bytes of the reply. */
-  readonly onReply: Set<(request: Passing, reply: Buffer) => void>;
+  readonly onReply: Set<(request: Passing, reply: Buffer, status: number) => void>;
 }
 
 /**
@@ -43,6 +48,7 @@ export async function startFaultProxy(target: string, patienceMs = 0): Promise<F
   }).listen(0, "127.0.0.1");
   const proxy: FaultProxy = {
     endpoint: "",
+    authorize: () => undefined,
     fate: () => ({ kind: "pass" }),
     rewrite: ({ body }) => body,
     onReply: new Set(),
@@ -63,13 +69,17 @@ async function handle(
   outgoing: ServerResponse,
 ): Promise<void> {
   const body = Buffer.concat(await incoming.toArray());
+  const [caller = "", , , service = ""] =
+    /Credential=([^,]+)/.exec(incoming.headers.authorization ?? "")?.[1]?.split("/") ?? [];
   const passing: Passing = {
+    caller,
+    service,
     method: incoming.method ?? "",
     path: incoming.url ?? "",
     action: String(incoming.headers["x-amz-target"] ?? "").replace(/^.*\./, ""),
     body,
   };
-  const fate = proxy.fate(passing);
+  const fate = proxy.authorize(passing) ?? proxy.fate(passing);
   if (fate.kind === "answer") {
     outgoing.writeHead(fate.status, { "content-type": "application/x-amz-json-1.0" });
     outgoing.end(fate.body);
@@ -81,7 +91,7 @@ async function handle(
     outgoing.destroy();
     return;
   }
-  for (const tell of proxy.onReply) tell(passing, chunks);
+  for (const tell of proxy.onReply) tell(passing, chunks, reply.statusCode ?? 500);
   const { "transfer-encoding": _chunked, ...headers } = reply.headers;
   outgoing.writeHead(reply.statusCode ?? 500, headers);
   outgoing.end(chunks);

@@ -10,6 +10,7 @@ import io
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -158,7 +159,8 @@ class Lambdas:
             "PATH": os.environ["PATH"],
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{PORT}",
             "AWS_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": "emulated",
+            # who has signed a request tells which function's role it is
+            "AWS_ACCESS_KEY_ID": re.sub(r"[^A-Za-z0-9]", "", function.function_name),
             "AWS_SECRET_ACCESS_KEY": "emulated",
             "FAULTS": os.environ["FAULTS"],
             "AWS_LAMBDA_FUNCTION_NAME": function.function_name,
