@@ -136,7 +136,10 @@ class Drives implements MemoryOrchestrator {
   }
 
   #drive(host: OrchestratorHost, start: StartParams, owner: string): void {
-    const drive = new Drive({ ...this.#options, host, owner, executionId: start.executionId });
+    const { executionId, generation } = start;
+    // orchestrations of a cloud outlive processes: which is the latest, only their generation tells
+    const later = this.#options.style === "cloud" ? { generation } : {};
+    const drive = new Drive({ ...this.#options, host, owner, executionId, ...later });
     this.#drives.add(drive);
     void drive.run().finally(() => {
       this.#drives.delete(drive);
@@ -151,6 +154,7 @@ interface DriveParams extends MemoryOrchestratorOptions {
   readonly host: OrchestratorHost;
   readonly executionId: string;
   readonly owner: string;
+  readonly generation?: number;
 }
 
 /** One orchestration of an execution: sequential, until the end or until it is killed. */
@@ -236,16 +240,19 @@ class Drive {
 
   /** Undefined after a failure that may pass; one that will not is reported, and ends the drive. */
   async #advance(failures: number): Promise<Directive | undefined> {
-    const { host, executionId, owner, clock, advanceMs } = this.#params;
+    const { host, executionId, owner, generation, clock, advanceMs } = this.#params;
     const { signal } = this.#stopping;
     const onRunning = (poke: () => void): void => {
       this.#poke = poke;
       if (this.#isRung) poke();
     };
-    const deadline = advanceMs === undefined ? {} : { deadline: clock.now() + advanceMs };
+    const bounds = {
+      ...(advanceMs === undefined ? {} : { deadline: clock.now() + advanceMs }),
+      ...(generation === undefined ? {} : { generation }),
+    };
     try {
       return await this.#unlessTooLate(
-        host.advance({ executionId, owner, signal, onRunning, ...deadline }),
+        host.advance({ executionId, owner, signal, onRunning, ...bounds }),
       );
     } catch (error) {
       const delay = advanceRetryMs[failures];

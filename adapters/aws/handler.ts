@@ -1,11 +1,12 @@
 import { Runtime } from "../../core/engine/runtime.ts";
 import { bundleSource } from "../../core/deployments/bundle-source.ts";
-import type { Directive, TaskRef } from "../../core/ports/orchestrator.ts";
+import type { AdvanceParams, Directive, TaskRef } from "../../core/ports/orchestrator.ts";
 import { marginMs } from "./capabilities.ts";
 import { type AwsBackend, awsBackend } from "./backend.ts";
 import type { ApiReply } from "../../core/client/serve.ts";
 import { type MachineDirective, machineDirective } from "./directive.ts";
 import { isNamed } from "./failure.ts";
+import { generationOf } from "./names.ts";
 import { report } from "./metrics.ts";
 import { KitaruUsageError, messageOf } from "../../core/errors.ts";
 
@@ -109,7 +110,7 @@ async function advanceOnce(
   { executionId, owner, machine }: AdvanceEvent & { op: "advance" },
   context: LambdaContext,
 ): Promise<MachineDirective> {
-  const directive = await runtime.host.advance({ executionId, owner, deadline: deadline(context) });
+  const directive = await runtime.host.advance(claim(executionId, owner, context));
   countEnd(directive);
   if (directive.kind === "end" && directive.ended?.status === "cancelled")
     await stopMachine(backend, machine, executionId);
@@ -125,7 +126,7 @@ async function begin(
   { executionId, owner, machine }: AdvanceEvent & { op: "begin" },
   context: LambdaContext,
 ): Promise<void> {
-  const directive = await runtime.host.advance({ executionId, owner, deadline: deadline(context) });
+  const directive = await runtime.host.advance(claim(executionId, owner, context));
   countEnd(directive);
   if (directive.kind === "end") return;
   try {
@@ -161,8 +162,10 @@ function countEnd(directive: Directive): void {
     report(stackName(), { FailedExecutions: 1 });
 }
 
-function deadline(context: LambdaContext): number {
-  return Date.now() + context.getRemainingTimeInMillis() - marginMs;
+/** Who advances, and for how long. */
+function claim(executionId: string, owner: string, context: LambdaContext): AdvanceParams {
+  const deadline = Date.now() + context.getRemainingTimeInMillis() - marginMs;
+  return { executionId, owner, generation: generationOf(owner), deadline };
 }
 
 /** One runtime for the life of the process: what it has loaded stays warm. */

@@ -14,6 +14,11 @@ export function ownerName(executionId: string, generation: number): string {
   return fitted(executionId, 80 - 22, `-${generation}`);
 }
 
+/** The generation of an owner of that name. */
+export function generationOf(owner: string): number {
+  return Number(/-(\d+)$/.exec(owner)?.[1]);
+}
+
 /** Names of Step Functions hold letters, digits, `-` and `_`; anything else, or too much, is told apart by a hash. */
 function fitted(name: string, longest: number, end: string): string {
   if (/^[\w-]+$/.test(name) && name.length <= longest) return name + end;

@@ -95,7 +95,7 @@ async function takeOver(
     const adopted = await adopt(session.context, inbox, session.state, now);
     if (session.state.ended !== undefined && !isReopening(adopted))
       return { directive: await settleEnd(session) };
-    if (await isHeldByAnother(session, params.owner, now)) return { directive: { kind: "end" } };
+    if (await isHeldByAnother(session, params, now)) return { directive: { kind: "end" } };
     checkRunnable(session);
     const expiries = expiriesOf(session, inbox, now);
     if (expiries.length > 0) {
@@ -108,7 +108,7 @@ async function takeOver(
     const first = beginning(session, now);
     const entries: Entry[] = [
       ...first,
-      claimEntry(session, session.state.position + first.length, params.owner, until, now),
+      claimEntry(session, session.state.position + first.length, params, until, now),
       ...adopted,
     ];
     // Nobody else knows of a fresh execution yet: its claim may share the first append. Should it lose against
@@ -168,12 +168,27 @@ function isOver({ journal, inbox }: LoadedExecution): boolean {
   return journal.state.ended !== undefined && !isRetryPending(readInbox(inbox), journal.state);
 }
 
-/** Another owner's claim stands until it runs out, unless its advance has ended the execution or the owner is known to be gone. */
-async function isHeldByAnother(session: Session, owner: string, now: number): Promise<boolean> {
+/**
+ * Another owner's claim stands until it runs out, unless its advance has ended the execution or the owner is known to be
+ * gone. A later start of the orchestration has not to wait for an earlier one that rests, and replaces it for good.
+ */
+async function isHeldByAnother(
+  session: Session,
+  { owner, generation }: AdvanceParams,
+  now: number,
+): Promise<boolean> {
   const last = session.state.lastAdvance;
-  if (last === undefined || last.owner === owner || now >= last.until) return false;
-  if (session.state.ended !== undefined) return false;
+  if (last === undefined || session.state.ended !== undefined) return false;
+  const later = (generation ?? 0) - (last.gen ?? generation ?? 0);
+  if (later < 0) return true;
+  if (last.owner === owner || now >= last.until) return false;
+  if (later > 0 && isAtRest(session)) return false;
   return (await session.context.backend.orchestrator.isGone?.(last.owner)) !== true;
+}
+
+/** Whether the last advance has left everything in order and does nothing any more. */
+function isAtRest({ head, state }: Session): boolean {
+  return readHead(head).view.epoch >= state.epoch;
 }
 
 function checkRunnable(session: Session): void {
@@ -234,14 +249,15 @@ function beginning(session: Session, now: number): StartedEntry[] {
 function claimEntry(
   session: Session,
   pos: number,
-  owner: string,
+  { owner, generation }: AdvanceParams,
   until: number,
   at: number,
 ): AdvanceEntry {
   const { epoch, state } = session;
+  const gen = generation === undefined ? {} : { gen: generation };
   const outage = lastOutage(session);
   const isNews = outage !== undefined && state.barren.some((one) => one <= outage);
-  return { t: "advance", epoch, owner, until, pos, ...(isNews ? { outage } : {}), at };
+  return { t: "advance", epoch, owner, until, pos, ...gen, ...(isNews ? { outage } : {}), at };
 }
 
 // ---- outages of the store

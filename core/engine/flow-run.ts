@@ -589,7 +589,9 @@ export class FlowRun implements FlowScope {
     if (deadline === undefined && now >= this.#until - this.#leaseMs() / 2) {
       this.#until = now + this.#leaseMs() + this.session.context.backend.capabilities.graceMs;
       const { epoch } = this.session;
-      this.record([{ t: "advance", epoch, owner, until: this.#until, renew: true, at: now }]);
+      const { gen } = this.state.lastAdvance ?? {};
+      const by = { owner, ...(gen === undefined ? {} : { gen }) };
+      this.record([{ t: "advance", epoch, ...by, until: this.#until, renew: true, at: now }]);
     }
     this.#tendAt = this.#nextTending();
     return undefined;

@@ -70,6 +70,59 @@ test("a park whose heartbeat nobody heard is poked, then restarted", async () =>
   expect(await process.drive(id, "o2")).toBe("waiting");
 });
 
+test("what rests is taken over at once by a later start of its orchestration, and the earlier one ends", async () => {
+  const [name, question] = [unique("flow"), unique("ask")];
+  const ask = wait(question);
+  flow(name, async () => ask());
+  const world = new World();
+  const process = world.process();
+  const id = await process.start(name);
+  const hour = { deadline: world.clock.now() + 60 * minute };
+  const first = await process.advance(id, "first", { ...hour, generation: 1 });
+  if (first.kind !== "park") throw new Error("it was to park");
+  await process.park(id, first, "first");
+  await process.signal(id, { kind: "answer", target: question, value: undefined });
+  const pokes: number[] = [];
+  process.listening.add("first"); // and hears nothing
+  for (let sweeps = 1; process.starts.length === 1; sweeps++) {
+    world.clock.jump(world.clock.now() + minute);
+    await process.sweep();
+    pokes.push(sweeps);
+  }
+  expect(pokes).toHaveLength(3);
+  expect(process.starts.at(-1)).toMatchObject({ executionId: id, generation: 2 });
+  // without saying which start it is, it would have to wait for the claim to run out
+  expect(await process.advance(id, "stranger", hour)).toEqual({ kind: "end" });
+  const second = await process.advance(id, "second", { ...hour, generation: 2 });
+  expect(second).toMatchObject({ kind: "end", ended: { status: "completed" } });
+});
+
+test("what is at work is not taken over by a later start, and an earlier one never", async () => {
+  const [name, one, question] = [unique("flow"), unique("step"), unique("ask")];
+  const ask = wait(question);
+  const first = checkpoint(one, () => 1);
+  flow(name, async () => {
+    await first();
+    await ask();
+  });
+  const world = new World();
+  const process = world.process();
+  const id = await process.start(name);
+  const hour = { deadline: world.clock.now() + 60 * minute };
+  world.intercept = (draft, write) => {
+    if (draft.body.includes(`"${one}:0"`)) throw new Error("killed");
+    return write();
+  };
+  const killed = process.advance(id, "second", { ...hour, generation: 2 });
+  await expect(killed).rejects.toThrow("killed");
+  world.intercept = undefined;
+  expect(await process.advance(id, "third", { ...hour, generation: 3 })).toEqual({ kind: "end" });
+  const again = await process.advance(id, "second", { ...hour, generation: 2 });
+  expect(again.kind).toBe("park");
+  world.clock.jump(world.clock.now() + 61 * minute + 10_000);
+  expect(await process.advance(id, "first", { ...hour, generation: 1 })).toEqual({ kind: "end" });
+});
+
 test("a head that is due at the right time already is not written again", async () => {
   const [name, one, two] = [unique("flow"), unique("step"), unique("step")];
   const first = checkpoint(one, () => 1);

@@ -53,17 +53,19 @@ export async function sweepExecution(context: EngineContext, id: string): Promis
   if (await isWellParked(context, execution, inbox, now))
     return dueWith(context, record, inbox.dueAt);
   if (await poked(context, id, execution, inbox, now)) return;
-  const heldUntil = heldBy(execution);
+  const heldUntil = heldBy(execution, head);
   if (heldUntil !== undefined && now < heldUntil && !(await isOwnerGone(context, execution)))
     return dueWith(context, record, heldUntil);
   await restartExecution(context, record);
 }
 
 /** Until when somebody may be at work on the execution: an advance, or what it has sent its isolated attempts to. */
-function heldBy(execution: LoadedExecution): number | undefined {
-  const { ended, lastAdvance } = execution.journal.state;
+function heldBy(execution: LoadedExecution, head: Head): number | undefined {
+  const { ended, lastAdvance, epoch } = execution.journal.state;
   if (ended !== undefined || lastAdvance === undefined) return undefined;
-  return Math.max(lastAdvance.until, openTasksUntil(execution, lastAdvance.at) ?? 0);
+  const isAtRest = lastAdvance.gen !== undefined && head.view.epoch >= epoch;
+  const claimed = isAtRest ? 0 : lastAdvance.until;
+  return Math.max(claimed, openTasksUntil(execution, lastAdvance.at) ?? 0);
 }
 
 async function isOwnerGone(

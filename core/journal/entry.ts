@@ -89,6 +89,8 @@ export interface AdvanceEntry extends Base {
   readonly until: number;
   /** Number of entries before it. A journal that has another number there has lost some, or gained what is not its own. */
   readonly pos?: number;
+  /** Start of the orchestration that made it. */
+  readonly gen?: number;
   /** Set when a running advance extends its own claim. */
   readonly renew?: true;
   /** Last epoch before this one whose advance ended because the store had failed. */

@@ -54,6 +54,11 @@ export interface AdvanceParams {
   readonly executionId: string;
   /** Identifies the sequential orchestrator that calls; two advances of one owner never overlap by intent. */
   readonly owner: string;
+  /**
+   * Start of the orchestration that calls: {@link StartParams.generation}. A later one takes over as soon as nobody is at
+   * work, and an earlier one is told to end. Absent: whoever takes over waits until the claim before has run out.
+   */
+  readonly generation?: number;
   /** Epoch milliseconds by which the advance must have returned; absent in a process without a limit. */
   readonly deadline?: number;
   /** Aborts when this process is going away; the advance yields as soon as it can. */

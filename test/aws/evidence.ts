@@ -19,8 +19,10 @@ interface Rounds {
   readonly isolated?: boolean;
   /** Runs of a call that a superseded advance may have made, whose outcome nobody recorded. @default 0 */
   readonly discarded?: number;
-  /** How far ahead the sweep looks each time. @default 0 */
-  readonly aheadMs?: () => number;
+  /** Whether a sweep runs beside them, as often as it can. @default true */
+  readonly isSwept?: boolean;
+  /** Called when an answer has been given. */
+  readonly answered?: () => Promise<void>;
   /** When the answer is given, in milliseconds after the start. @default at random within a second */
   readonly answerAfter?: (round: number) => number | Promise<void>;
 }
@@ -30,7 +32,7 @@ interface Rounds {
  * number of runs of a call that came to nothing, since no outcome was recorded of them.
  */
 export async function runRounds(cloud: Cloud, params: Rounds): Promise<number> {
-  const { rounds, atOnce = 8, aheadMs = () => 0 } = params;
+  const { rounds, atOnce = 8, isSwept = true } = params;
   const state = { next: 0, lost: 0, isOver: false };
   const lane = async (): Promise<void> => {
     while (state.next < rounds) {
@@ -39,8 +41,8 @@ export async function runRounds(cloud: Cloud, params: Rounds): Promise<number> {
     }
   };
   const sweeping = async (): Promise<void> => {
-    while (!state.isOver) {
-      await cloud.sweep(aheadMs());
+    while (isSwept && !state.isOver) {
+      await cloud.sweep();
       await pause(1000);
     }
   };
@@ -67,6 +69,7 @@ async function oneRound(params: Rounds, round: number): Promise<number> {
   const after = answerAfter(round);
   await (typeof after === "number" ? pause(after) : after);
   await persist(() => approve.answer(id, round));
+  await params.answered?.();
   const { answer, calls } = await handle.result({ timeout: "100s" });
   expect({ id, answer }).toEqual({ id, answer: round });
   const left = readFileSync(join(folder, id), "utf8")

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { aws } from "../../adapters/aws/index.ts";
-import { configure } from "../../core/index.ts";
+import { KitaruClient, configure } from "../../core/index.ts";
 import { closeStacks, openStack } from "../../core/stacks.ts";
 import { generator } from "../../testing/scenario.ts";
 import type { Fate } from "../emulators/fault-proxy.ts";
@@ -41,21 +41,23 @@ describe.skipIf(noCloud !== undefined)(
       expect(lost).toBeGreaterThan(0);
     }, 300_000);
 
-    test("all wakes are lost: the sweep finishes everything", async () => {
+    test("all wakes are lost: three sweeps, a minute apart, finish everything", async () => {
       let dropped = 0;
       cloud.services.fate = ({ action }) => {
         if (action !== "SendTaskSuccess") return pass;
         dropped += 1;
         return { kind: "answer", status: 200, body: "{}" };
       };
-      const begun = Date.now();
+      const sweeps = new Sweeps(cloud);
       await runRounds(cloud, {
         name: "dropped",
         rounds: 8,
-        answerAfter: () => 3000,
-        aheadMs: () => Math.max(0, Date.now() - begun - 5000) * 6,
+        isSwept: false,
+        answerAfter: (round) => sweeps.untilWaiting(`dropped-${round}`),
+        answered: () => sweeps.run(8),
       });
       expect(dropped).toBeGreaterThanOrEqual(8);
+      expect(sweeps.count).toBe(3); // twice it tries to wake, then it starts anew
     }, 120_000);
 
     test("wakes come twice and out of the blue", async () => {
@@ -148,4 +150,33 @@ describe.skipIf(noCloud !== undefined)(
 function failure(name: string): Fate {
   const body = JSON.stringify({ __type: `com.amazonaws.dynamodb.v20120810#${name}` });
   return { kind: "answer", status: 400, body };
+}
+
+/** Sweeps as often as there is somebody to finish, as if each came a minute after the one before. */
+class Sweeps {
+  readonly #cloud: Cloud;
+  #answered = 0;
+  count = 0;
+
+  constructor(cloud: Cloud) {
+    this.#cloud = cloud;
+  }
+
+  async untilWaiting(id: string): Promise<void> {
+    const { executions } = new KitaruClient({ stack: "aws" });
+    while ((await executions.get(id)).status !== "waiting") await pause(100);
+    await pause(1000); // until its machine is parked
+  }
+
+  /** Begins when so many have been answered. */
+  async run(all: number): Promise<void> {
+    if (++this.#answered < all) return;
+    const { executions } = new KitaruClient({ stack: "aws" });
+    while (this.count < 5) {
+      await this.#cloud.sweep(60_000 * ++this.count);
+      await pause(4000);
+      const open = await executions.list({ flow: "faulty", status: "waiting" });
+      if (open.length === 0) return;
+    }
+  }
 }
