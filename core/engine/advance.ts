@@ -179,10 +179,11 @@ async function isHeldByAnother(
 ): Promise<boolean> {
   const last = session.state.lastAdvance;
   if (last === undefined || session.state.ended !== undefined) return false;
-  const later = (generation ?? 0) - (last.gen ?? generation ?? 0);
-  if (later < 0) return true;
+  const { gen = generation } = last;
+  const isKnown = generation !== undefined && gen !== undefined;
+  if (isKnown && generation < gen) return true;
   if (last.owner === owner || now >= last.until) return false;
-  if (later > 0 && isAtRest(session)) return false;
+  if (isKnown && generation > gen && isAtRest(session)) return false;
   return (await session.context.backend.orchestrator.isGone?.(last.owner)) !== true;
 }
 

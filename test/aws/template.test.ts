@@ -3,7 +3,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { emitStateMachine } from "../../adapters/aws/emit.ts";
+import type { Plan } from "../../core/plan/plan.ts";
 import { cfnLint, noMoto } from "../emulators/moto.ts";
+import { type Permission, callers, permissionsFor } from "./iam.ts";
+import { machineNeeds, policiesOf } from "./policies.ts";
 import { type Synthesized, synthesizeApp } from "./template.ts";
 
 describe("the app a team without a CDK app deploys", () => {
@@ -26,6 +30,36 @@ describe("the app a team without a CDK app deploys", () => {
     ]);
   });
 
+  test("allows each function, and whoever operates it, what is enforced in every test, and nothing else", () => {
+    const policies = policiesOf(app.text);
+    expect([...policies.keys()].toSorted()).toEqual([...callers, "machine"].toSorted());
+    for (const caller of callers) {
+      const granted = (policies.get(caller) ?? []).filter(({ action }) => !isLogging(action));
+      expect(texts(granted)).toEqual(texts(permissionsFor("agents", caller, "always")));
+    }
+  });
+
+  test("allows state machines what is written in them, and nothing else", () => {
+    const plan: Plan = {
+      kind: "plan",
+      bundle: "0123456789abcdef",
+      flows: [{ flow: "review", name: "review-0123456789ab" }],
+      waits: [{ wait: "approve" }],
+      tasks: [{ checkpoint: "render" }],
+    };
+    const arn = (of: string): string =>
+      `arn:aws:lambda:us-east-1:123456789012:function:kitaru-agents-${of}`;
+    const size = { size: "default", memoryMb: 1024, storageMb: 512, timeoutMs: 900_000 };
+    const machine = emitStateMachine(plan, plan.flows[0] ?? { flow: "", name: "" }, {
+      advance: arn("advance"),
+      park: arn("park"),
+      tasks: [{ ...size, arn: arn("task-default") }],
+      bucket: "kitaru-agents-123456789012-us-east-1",
+    });
+    const granted = policiesOf(app.text).get("machine") ?? [];
+    expect(texts(granted)).toEqual(texts(machineNeeds(machine, "agents")));
+  });
+
   test.skipIf(noMoto !== undefined)(
     `its template is clean under cfn-lint (${noMoto ?? "found"})`,
     () => {
@@ -35,3 +69,12 @@ describe("the app a team without a CDK app deploys", () => {
     },
   );
 });
+
+/** Lambda itself writes the logs, in the name of the function. */
+function isLogging(action: string): boolean {
+  return action === "logs:CreateLogStream" || action === "logs:PutLogEvents";
+}
+
+function texts(permissions: readonly Permission[]): string[] {
+  return permissions.map(({ action, resource }) => `${action} ${resource}`).toSorted();
+}
