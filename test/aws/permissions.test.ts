@@ -8,7 +8,7 @@ import { ListStateMachinesCommand, SFNClient, StopExecutionCommand } from "@aws-
 import { PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { aws } from "../../adapters/aws/index.ts";
-import type { ApiReply } from "../../adapters/aws/handler-api.ts";
+import type { ApiReply } from "../../core/client/serve.ts";
 import { KitaruClient, configure } from "../../core/index.ts";
 import { closeStacks } from "../../core/stacks.ts";
 import { type ModelServer, modelServer } from "../../testing/model-server.ts";
