@@ -1,5 +1,5 @@
 import type { CostEstimate, CostItem, CostOption, Work } from "../../core/plan/offer.ts";
-import type { StartMode } from "./orchestrator.ts";
+import type { StartMode } from "./permissions.ts";
 import { type Priced, prices, pricesOf, pricesRegion } from "./prices.ts";
 
 /** How many of each priced thing one execution uses. */

@@ -5,7 +5,7 @@ import { awsBackend } from "./backend.ts";
 import { awsCapabilities } from "./capabilities.ts";
 import type { AwsClientOptions } from "./clients/config.ts";
 import { serviceError } from "./failure.ts";
-import type { StartMode } from "./orchestrator.ts";
+import type { StartMode } from "./permissions.ts";
 import { type RuntimeDocument, documentName } from "./runtime-document.ts";
 import { onDemand } from "./sdk.ts";
 

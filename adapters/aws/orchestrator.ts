@@ -5,15 +5,9 @@ import type { Functions } from "./clients/lambda.ts";
 import type { Machines } from "./clients/sfn.ts";
 import { emitStateMachine } from "./emit.ts";
 import { serviceError, isNamed } from "./failure.ts";
+import type { StartMode } from "./permissions.ts";
 import { machineArn, machineName, ownerName } from "./names.ts";
 import type { RuntimeDocument } from "./runtime-document.ts";
-
-/** When the state machine of an execution is started. */
-export type StartMode =
-  /** With the execution: every execution is seen in the console. */
-  | "always"
-  /** When it first has to wait: one that never waits is one invocation, and costs no transition. */
-  | "onSuspend";
 
 interface OrchestratorParams {
   readonly stack: string;

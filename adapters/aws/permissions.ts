@@ -1,4 +1,9 @@
-import type { StartMode } from "./orchestrator.ts";
+/** When the state machine of an execution is started. */
+export type StartMode =
+  /** With the execution: every execution is seen in the console. */
+  | "always"
+  /** When it first has to wait: one that never waits is one invocation, and costs no transition. */
+  | "onSuspend";
 
 /** What somebody may be allowed something on. */
 export type Resource =

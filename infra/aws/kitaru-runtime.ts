@@ -15,7 +15,7 @@ import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import { BlockPublicAccess, Bucket, BucketEncryption } from "aws-cdk-lib/aws-s3";
 import { StringParameter } from "aws-cdk-lib/aws-ssm";
 import { Construct } from "constructs";
-import type { StartMode } from "../../adapters/aws/orchestrator.ts";
+import type { StartMode } from "../../adapters/aws/permissions.ts";
 import {
   type FunctionRole,
   operatorPermissions,

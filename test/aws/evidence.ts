@@ -41,7 +41,7 @@ export async function runRounds(cloud: Cloud, params: Rounds): Promise<number> {
     }
   };
   const sweeping = async (): Promise<void> => {
-    while (isSwept && !state.isOver) {
+    while (!state.isOver) {
       await cloud.sweep();
       await pause(1000);
     }
@@ -49,7 +49,7 @@ export async function runRounds(cloud: Cloud, params: Rounds): Promise<number> {
   const lanes = Promise.all(Array.from({ length: atOnce }, lane)).finally(() => {
     state.isOver = true;
   });
-  await Promise.all([lanes, sweeping()]);
+  await Promise.all([lanes, ...(isSwept ? [sweeping()] : [])]);
   return state.lost;
 }
 

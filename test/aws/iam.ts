@@ -1,10 +1,9 @@
 import {
-  type FunctionRole,
   type Resource,
   operatorPermissions,
   permissionsOf,
 } from "../../adapters/aws/permissions.ts";
-import type { StartMode } from "../../adapters/aws/orchestrator.ts";
+import type { StartMode } from "../../adapters/aws/permissions.ts";
 import type { FaultProxy, Passing } from "../emulators/fault-proxy.ts";
 
 /** Something a request needs to be allowed. */
@@ -52,8 +51,7 @@ export type Caller = (typeof callers)[number];
 /** What somebody is allowed, one action and one resource each. */
 export function permissionsFor(name: string, caller: Caller, mode: StartMode): Permission[] {
   const arns = arnsOf(name);
-  const grants =
-    caller === "operator" ? operatorPermissions(mode) : permissionsOf(caller as FunctionRole, mode);
+  const grants = caller === "operator" ? operatorPermissions(mode) : permissionsOf(caller, mode);
   return grants.flatMap(({ on, actions }) =>
     actions.map((action) => ({ action, resource: arns[on] })),
   );
