@@ -4,7 +4,7 @@ import { advanceMs } from "./capabilities.ts";
 const marginMs = 2 * 60_000;
 
 /** How the host of the functions runs them: the app's `host.json`. */
-export const hostSettings = {
+export const hostSettings: object = {
   version: "2.0",
   functionTimeout: timeSpan(advanceMs + marginMs),
   extensionBundle: {
@@ -38,7 +38,7 @@ export const hostSettings = {
       samplingSettings: { isEnabled: true, excludedTypes: "Exception" },
     },
   },
-} as const;
+};
 
 /** A duration as the host writes it: `00:10:00`. */
 function timeSpan(ms: number): string {

@@ -10,11 +10,11 @@ export const azurePackages = [
 ] as const;
 
 /** Packages the functions of the app are made of, beside those; `kitaru deploy` bundles them. */
-export const functionPackages = [
+export const functionPackages: readonly string[] = [
   ...azurePackages,
   "@azure/functions",
   "durable-functions",
-] as const;
+];
 
 /** Open a client once, when it is first needed; a package that is not installed is named with the command that installs it. */
 export function onDemand<T>(open: () => Promise<T>): () => Promise<T> {
