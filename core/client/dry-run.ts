@@ -123,8 +123,8 @@ function actionOf(kind: CallKind, decision: Decision): DryRunAction {
   }
 }
 
-async function whyOf({ context, source, plan }: PreparedReplay, call: WalkedCall): Promise<string> {
-  const { decision, id, kind, name } = call;
+async function whyOf(prepared: PreparedReplay, call: WalkedCall): Promise<string> {
+  const { decision, kind } = call;
   switch (decision.do) {
     case "override":
       return "its output is given";
@@ -132,15 +132,25 @@ async function whyOf({ context, source, plan }: PreparedReplay, call: WalkedCall
       return "it is to be skipped, and no outcome of it is recorded";
     case "reuse":
       return decision.isForced === true ? "it is skipped" : "its input is as recorded";
-    case "execute": {
-      if (decision.why === "from")
-        return id === plan.from ? "from here on" : `it follows ${plan.from ?? ""}`;
-      if (decision.why === "override") return overrideReason(plan, [id, `${kind}.${name}`]);
-      if (decision.why !== "input changed") return reasons[decision.why];
-      const path = await changedInput(call, source.state, context.values);
-      return path === undefined ? reasons[decision.why] : `${reasons[decision.why]} at ${path}`;
-    }
+    case "execute":
+      return `${await whyExecuted(prepared, call, decision.why)}${kind === "flow" ? untoldInside : ""}`;
   }
+}
+
+/** A child flow that is executed replays the one before it, and decides about its calls by itself. */
+const untoldInside = "; which of its own calls it takes over shows when it runs";
+
+async function whyExecuted(
+  { context, source, plan }: PreparedReplay,
+  call: WalkedCall,
+  why: Why,
+): Promise<string> {
+  const { id, kind, name } = call;
+  if (why === "from") return id === plan.from ? "from here on" : `it follows ${plan.from ?? ""}`;
+  if (why === "override") return overrideReason(plan, [id, `${kind}.${name}`]);
+  if (why !== "input changed") return reasons[why];
+  const path = await changedInput(call, source.state, context.values);
+  return path === undefined ? reasons[why] : `${reasons[why]} at ${path}`;
 }
 
 function overrideReason({ overrides = [] }: ReplayPlan, targets: readonly string[]): string {

@@ -1,7 +1,7 @@
 import type { EngineContext } from "../engine/context.ts";
 import { load } from "../engine/session.ts";
 import { flowsPartition } from "../engine/start.ts";
-import { statusOf } from "../engine/status.ts";
+import { tellStatus } from "../engine/status.ts";
 import {
   type KitaruError,
   KitaruStateError,
@@ -305,7 +305,7 @@ async function summarizeJournal(
   const { state } = execution.journal;
   const { started, ended } = state;
   return summary(facts, {
-    status: statusOf(execution, facts.id, context.clock.now()),
+    status: await tellStatus(context, execution, facts.id),
     startedAt: started?.at,
     endedAt: ended?.at,
     err: ended?.err,

@@ -3,7 +3,7 @@ import type { EngineContext } from "../engine/context.ts";
 import { readPlan } from "../engine/replay/plan.ts";
 import { load } from "../engine/session.ts";
 import { settledStart } from "../engine/starts.ts";
-import { statusOf } from "../engine/status.ts";
+import { tellStatus } from "../engine/status.ts";
 import { hasCode } from "../errors.ts";
 import type { Entry, ReplayPlan } from "../journal/entry.ts";
 import { type ExecutionStatus, type Head, readHead } from "../journal/head.ts";
@@ -25,8 +25,8 @@ export interface ReadExecution {
 export async function readExecution(context: EngineContext, id: string): Promise<ReadExecution> {
   await settledStart(id);
   const loaded = await load(context, id);
-  const status = statusOf(loaded, id, context.clock.now());
-  if (loaded.head === undefined) throw new TypeError("statusOf has checked it");
+  const status = await tellStatus(context, loaded, id);
+  if (loaded.head === undefined) throw new TypeError("tellStatus has checked it");
   const entries = await readEntries(context, id);
   const head = readHead(loaded.head);
   const { replayOf } = head.facts;

@@ -8,7 +8,22 @@ import { isRetryPending } from "./signal.ts";
 
 /** Status of an execution, from its journal. Throws a state error (`not_found`) when there is none. */
 export async function readStatus(context: EngineContext, id: string): Promise<ExecutionStatus> {
-  return statusOf(await load(context, id), id, context.clock.now());
+  return tellStatus(context, await load(context, id), id);
+}
+
+/**
+ * The status to tell somebody: an execution whose process is known to be gone does not run, though its claim still
+ * stands; it is queued for whoever takes it up.
+ */
+export async function tellStatus(
+  context: EngineContext,
+  execution: LoadedExecution,
+  id: string,
+): Promise<ExecutionStatus> {
+  const status = statusOf(execution, id, context.clock.now());
+  const owner = execution.journal.state.lastAdvance?.owner;
+  if (status !== "running" || owner === undefined) return status;
+  return (await context.backend.orchestrator.isGone?.(owner)) === true ? "queued" : status;
 }
 
 /** Status as the journal and the head say it together. */

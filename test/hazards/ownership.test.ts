@@ -1,4 +1,6 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
+import { Executions } from "../../core/client/executions.ts";
+import { Runtime } from "../../core/engine/runtime.ts";
 import { checkpoint, flow, sleep, wait } from "../../core/index.ts";
 import { Gate, World, unique } from "./kit.ts";
 
@@ -377,4 +379,22 @@ test("a flow that awaits something of its own fails at the deadline, with an err
     code: "usage",
     message: expect.stringContaining(`Flow "${name}" awaits something of its own`) as string,
   });
+});
+
+test("an execution whose process is gone is told as queued, though its claim still stands", async () => {
+  const name = unique("flow");
+  const work = checkpoint(unique("step"), () => new Promise(() => undefined));
+  flow(name, async () => work());
+  const process = new World({ auto: false }).process();
+  const runtime = new Runtime({ stack: "memory", backend: process.context.backend });
+  const executions = new Executions(async () => runtime);
+  const id = await process.start(name);
+  void process.advance(id);
+  await vi.waitFor(async () => expect(await process.status(id)).toBe("running"));
+  expect(await executions.get(id)).toMatchObject({ status: "running" });
+  process.gone.add("o1");
+  expect(await process.status(id)).toBe("queued");
+  expect(await executions.get(id)).toMatchObject({ status: "queued" });
+  expect(await executions.list({ flow: name })).toMatchObject([{ id, status: "queued" }]);
+  expect(await executions.list({ flow: name, status: "running" })).toEqual([]);
 });

@@ -279,3 +279,48 @@ test("an override given as one is taken as it is; one that is untyped is an answ
   });
   expect(await untyped.handle.result()).toBe(5);
 });
+
+test("what only a child flow calls is refused with where it is and what to do instead", async () => {
+  const stack = await replayStack();
+  const deep = checkpoint("no_deep", async (x: number) =>
+    llm(`deep ${x}`, { model: "offline/extract", name: "no_thought" }),
+  );
+  const inner = flow("no_inner", async (x: number) => [await deep(x), await elsewhere(x)]);
+  const middle = flow("no_middle", async (x: number) => [await inner.call(x), await approve()]);
+  const outer = flow("no_outer", async (x: number) => [
+    await elsewhere(x),
+    await middle.call(x),
+    await middle.call(x + 1),
+  ]);
+  await stack.run(outer, 1, { id: "outer", answers: { no_approve: true } });
+  const { replay } = stack.client.executions;
+  const replaying = replay.bind(stack.client.executions);
+  const within = (text: string, execution: string): string =>
+    `"${text}" names a call of the child flow no_middle:0 (execution ${execution}), and what a replay is given reaches the calls of the replayed execution alone. Give the child's result with an override of no_middle:0, or replay the child by itself: \`kitaru executions replay ${execution}\`.`;
+  const inside = "outer/no_middle:0";
+  for (const [how, message] of [
+    [{ with: [approve.as(false)] }, within("wait.no_approve", inside)],
+    [{ overrides: { "no_approve:0": false } }, within("no_approve:0", inside)],
+    [{ with: [deep.as("x")] }, within("checkpoint.no_deep", `${inside}/no_inner:0`)],
+    [{ with: [llm.as("no_thought", "x")] }, within("llm.no_thought", `${inside}/no_inner:0`)],
+    [{ skip: [inner] }, within("flow.no_inner", inside)],
+    [{ from: deep }, within("checkpoint.no_deep", `${inside}/no_inner:0`)],
+  ] as const) {
+    await expect(replaying("outer", how)).rejects.toMatchObject({ code: "state", message });
+    await expect(replaying("outer", { ...how, dryRun: true })).rejects.toMatchObject({ message });
+  }
+  // what both call is meant for the replayed execution, and what nobody calls is reported as before
+  const both = outer.replay("outer", { with: [elsewhere.as(5), research.as("x")] });
+  await stack.finish(both, { answers: { no_approve: true } });
+  expect(await stack.dispositions(both.id)).toMatchObject({ "no_elsewhere:0": "overridden" });
+});
+
+test("a dry run says of a child flow that runs that its calls are decided then", async () => {
+  const stack = await opened();
+  const told = await stack.client.executions.replay("source", { from: child, dryRun: true });
+  expect(told.calls.at(-1)).toMatchObject({
+    id: "no_child:0",
+    action: "executed",
+    why: "from here on; which of its own calls it takes over shows when it runs",
+  });
+});

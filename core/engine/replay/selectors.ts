@@ -12,7 +12,8 @@ export interface Selected {
   readonly name: string;
 }
 
-interface Selector {
+/** A selector by its parts. */
+export interface Selector {
   readonly text: string;
   readonly kind: CallKind | undefined;
   readonly name: string;
@@ -141,11 +142,17 @@ export class Selectors {
 }
 
 function parse(text: string, what: string): Selector {
+  const selector = parseSelector(text);
+  if (selector !== undefined) return selector;
+  throw new KitaruUsageError(
+    `${what} is a call id such as research:0, a name, or checkpoint.NAME, wait.NAME, llm.NAME, flow.NAME or sleep.NAME. Received: ${JSON.stringify(text)}.`,
+  );
+}
+
+/** Take a selector apart; undefined when it is none. */
+export function parseSelector(text: string): Selector | undefined {
   const found = pattern.exec(text);
-  if (found === null)
-    throw new KitaruUsageError(
-      `${what} is a call id such as research:0, a name, or checkpoint.NAME, wait.NAME, llm.NAME, flow.NAME or sleep.NAME. Received: ${JSON.stringify(text)}.`,
-    );
+  if (found === null) return undefined;
   const [, kind, name = "", index] = found;
   return {
     text,

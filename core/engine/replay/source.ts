@@ -66,8 +66,7 @@ export class ReplaySource {
 
   /** Execution that ran as a child flow call of this one, or of the one its outcome was taken from. */
   child(id: string): string | undefined {
-    const open = this.state.opens.get(id);
-    return open?.t === "scheduled" ? open.child : this.state.outcomes.get(id)?.entry.child;
+    return childOf(this.state, id);
   }
 
   #attach(entry: AttachedEntry): void {
@@ -96,6 +95,12 @@ export async function loadSource(
       { code: "not_found" },
     );
   return new ReplaySource(id, entries.slice(0, position));
+}
+
+/** Execution that ran as a child flow call, or that its outcome was taken from. */
+export function childOf({ opens, outcomes }: JournalState, id: string): string | undefined {
+  const open = opens.get(id);
+  return open?.t === "scheduled" ? open.child : outcomes.get(id)?.entry.child;
 }
 
 const none: readonly never[] = [];

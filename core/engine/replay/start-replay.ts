@@ -11,6 +11,7 @@ import { statusOf } from "../status.ts";
 import { overlay } from "./overlay.ts";
 import type { Override } from "./override.ts";
 import { planOverrides, planSkips } from "./overrides.ts";
+import { checkNotInside } from "./inside.ts";
 import { type Inherited, pinned } from "./plan.ts";
 import { Selectors } from "./selectors.ts";
 import { type ReplaySource, loadSource } from "./source.ts";
@@ -84,6 +85,7 @@ export async function prepareReplay(
   const flow = flowOf(context, request, facts);
   const source = await loadSource(context, { id, position });
   const selectors = new Selectors(source, registry);
+  await checkNotInside(context, source, selectorsOf(request));
   const plan = await planOf(context, selectors, request);
   const isPlanned = Object.keys(plan).length > 0;
   const ref = isPlanned ? await values.put(plan, "what is overridden") : undefined;
@@ -100,6 +102,10 @@ export async function prepareReplay(
     input: isRecordedInput ? recorded : overlay(recorded, request.input, id),
     isRecordedInput,
   };
+}
+
+function selectorsOf({ from, overrides = [], skip = [] }: ReplayRequest): string[] {
+  return [from ?? [], overrides.map(({ target }) => target), skip].flat(2);
 }
 
 async function planOf(
