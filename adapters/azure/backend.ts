@@ -1,11 +1,10 @@
 import type { Backend, Capabilities } from "../../core/ports/backend.ts";
-import type { BlobStore } from "../../core/ports/blobs.ts";
 import { ContainerBlobs } from "./blobs.ts";
 import { azureCapabilities } from "./capabilities.ts";
 import { type AzureClientOptions, endpointsOf } from "./clients/config.ts";
-import type { AppPublisher } from "./clients/publisher.ts";
 import { resourceNames } from "./names.ts";
 import { DurableOrchestrator, type Instances } from "./orchestrator.ts";
+import type { PublishParams } from "./publish.ts";
 import { TableRecords } from "./records.ts";
 import { onDemand } from "./sdk.ts";
 import { VaultSecrets } from "./secrets.ts";
@@ -19,11 +18,7 @@ export interface AzureParts {
   readonly instances?: () => Promise<Instances>;
   readonly capabilities?: Capabilities;
   /** Brings the function app up to date before a version is deployed; absent inside the app. */
-  readonly publish?: (params: {
-    readonly runtime: string;
-    readonly blobs: BlobStore;
-    readonly publisher: () => Promise<AppPublisher>;
-  }) => Promise<unknown>;
+  readonly publish?: (params: Omit<PublishParams, "build">) => Promise<unknown>;
 }
 
 /** Put the adapters together; clients are opened when they are first needed. */

@@ -4,6 +4,7 @@ import type { Backend, Capabilities } from "../../core/ports/backend.ts";
 import { azureBackend } from "./backend.ts";
 import { type InstanceMemory, capabilitiesOf, defaultMemoryMb } from "./capabilities.ts";
 import type { AzureClientOptions } from "./clients/config.ts";
+import type { PublishParams } from "./publish.ts";
 
 export type { AzureClientOptions, AzureCredential, Endpoints } from "./clients/config.ts";
 
@@ -45,21 +46,23 @@ export function azure(options: AzureOptions): AzureStack {
     kind: "azure",
     describe: { name, memory: `${memoryMb} MB` },
     open: async () =>
-      azureBackend({
-        name,
-        client,
-        capabilities,
-        publish: async (params) => {
-          const [{ publishApp }, { buildApp }] = await Promise.all([
-            import("./publish.ts"),
-            import("./app-package.ts"),
-          ]);
-          return publishApp({ ...params, build: buildApp });
-        },
-      }),
+      azureBackend({ name, client, capabilities, ...(hasApp(client) ? { publish } : {}) }),
     capabilities,
     plan: async (plan, flow) => (await import("./preview.ts")).previewFlow(plan, flow),
     estimate: async (work, executions) =>
       (await import("./estimate.ts")).estimateCost({ memoryMb, work, executions }),
   };
+}
+
+/** An emulated account has no function app beside it that could be brought up to date, unless it is said where. */
+function hasApp({ connectionString, endpoints }: AzureClientOptions): boolean {
+  return connectionString === undefined || endpoints?.publish !== undefined;
+}
+
+async function publish(params: Omit<PublishParams, "build">): Promise<unknown> {
+  const [{ publishApp }, { buildApp }] = await Promise.all([
+    import("./publish.ts"),
+    import("./app-package.ts"),
+  ]);
+  return publishApp({ ...params, build: buildApp });
 }

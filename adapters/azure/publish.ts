@@ -4,7 +4,8 @@ import type { AppPublisher } from "./clients/publisher.ts";
 import { readDocument, writeDocument } from "./runtime-document.ts";
 import { zipOf } from "./zip.ts";
 
-interface PublishParams {
+/** What bringing an app up to date takes. */
+export interface PublishParams {
   readonly runtime: string;
   readonly blobs: BlobStore;
   readonly publisher: () => Promise<AppPublisher>;

@@ -1,8 +1,7 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { buildSync } from "esbuild";
+import { buildApp } from "../../adapters/azure/app-package.ts";
 import { functionNames } from "../../adapters/azure/orchestrator-loop.ts";
 import { connectionString, createAccount, noAzurite, startAzurite } from "../emulators/azurite.ts";
 import { type DurableHost, startDurableHost } from "../emulators/durable-host.ts";
@@ -48,7 +47,7 @@ export async function startCloud({ advanceSeconds }: CloudOptions = {}): Promise
   });
   const folder = mkdtempSync(join(tmpdir(), "kitaru-app-"));
   const host = await startDurableHost({
-    app: bundleApp(folder),
+    app: await unpackApp(folder),
     env: {
       KITARU_AZURE_NAME: name,
       KITARU_AZURE_CONNECTION_STRING: connection,
@@ -74,27 +73,9 @@ export async function startCloud({ advanceSeconds }: CloudOptions = {}): Promise
   };
 }
 
-/** Bundle the app into `folder`; resolves to its main module. */
-function bundleApp(folder: string): string {
-  const handler = fileURLToPath(new URL("../../adapters/azure/handler.ts", import.meta.url));
-  buildSync({
-    stdin: {
-      contents: `import { registerFunctions } from ${JSON.stringify(handler)}; registerFunctions();`,
-      resolveDir: fileURLToPath(new URL(".", import.meta.url)),
-    },
-    outdir: folder,
-    entryNames: "index",
-    outExtension: { ".js": ".mjs" },
-    bundle: true,
-    splitting: true,
-    format: "esm",
-    platform: "node",
-    target: "node22",
-    external: ["@azure/functions-core"],
-    banner: {
-      js: 'import{createRequire as __kitaruRequire}from"node:module";const require=__kitaruRequire(import.meta.url);',
-    },
-    logLevel: "error",
-  });
+/** Write the package that `kitaru deploy` publishes into `folder`; resolves to its main module. */
+async function unpackApp(folder: string): Promise<string> {
+  const { files } = await buildApp();
+  for (const [name, bytes] of files) writeFileSync(join(folder, name), bytes);
   return join(folder, "index.mjs");
 }
