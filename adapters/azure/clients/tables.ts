@@ -1,5 +1,5 @@
 import { TableClient } from "@azure/data-tables";
-import { codeOf } from "../failure.ts";
+import { codeOf, statusOf } from "../failure.ts";
 import { type AzureClientOptions, type Endpoints, clientConfig, credentialOf } from "./config.ts";
 import { type RetryRule, repeated } from "./retry.ts";
 
@@ -148,7 +148,7 @@ async function conditional(
     return { ok: true, etag };
   } catch (error) {
     const code = codeOf(error);
-    if (code === failed || code === "ResourceNotFound")
+    if (code === failed || code === "ResourceNotFound" || statusOf(error) === 412)
       return { ok: false, isRepeated: wasRepeated };
     throw error;
   }
