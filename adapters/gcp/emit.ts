@@ -23,15 +23,15 @@ type StepBody = Readonly<Record<string, Yaml>>;
 
 /** Steps of one turn of the loop: open, advance, route, wait and what follows it; the rest is for repeated requests. */
 const turnSteps = 8;
-/** Steps of one isolated attempt, be it one that crashes. */
-const attemptSteps = 5;
+/** Steps of one isolated attempt that crashes, at the most, unless requests have to be repeated. */
+const attemptSteps = 10;
 /**
  * An execution ends after 100,000 steps (https://cloud.google.com/workflows/quotas); past this many a new one takes over.
  * The attempts of one turn still fit.
  */
 const renewSteps = 20_000;
 /** Pages of 100 attempts that are begun in one turn; the next advance names those that are left. */
-const pagesPerTurn = 140;
+const pagesPerTurn = 75;
 /** An execution ends after a year; a new one takes over before. */
 const renewSeconds = 300 * 86_400;
 /** Iterations that run at once in one execution, at the most. */
@@ -265,7 +265,7 @@ function inParallel(name: string, tasks: string, url: string): StepBody {
             [`attempt_${name}`]: {
               try: post(url, { op: "task", ...ref }),
               // what may have begun is never sent twice
-              retry: retry("never_begun", 20),
+              retry: retry("never_begun", 10),
               except: {
                 as: "e",
                 steps: [{ [`lost_${name}`]: { call: "crashed", args: { ...ref, e: "${e}" } } }],
@@ -305,10 +305,9 @@ function crashed({ advance: url }: WorkflowParts): Routine {
         tell: {
           try: post(url, body),
           retry: retry("worth_another_try", 6),
-          except: { as: "ignored", steps: [{ untold: { return: false } }] },
+          except: { as: "ignored", steps: [{ untold: { return: "${ignored.tags[0]}" } }] },
         },
       },
-      { told: { return: true } },
     ],
   };
 }

@@ -894,7 +894,7 @@ run_render:
                   attempt: \${task.attempt}
             retry:
               predicate: \${never_begun}
-              max_retries: 20
+              max_retries: 10
               backoff:
                 initial_delay: 1
                 max_delay: 120
@@ -911,7 +911,7 @@ run_render:
                       e: \${e}
 after_run_render:
   assign:
-    - taken: \${taken + 8 + 5 * reply.body.count}
+    - taken: \${taken + 8 + 10 * reply.body.count}
   next: open
 run_tasks:
   parallel:
@@ -936,7 +936,7 @@ run_tasks:
                   attempt: \${task.attempt}
             retry:
               predicate: \${never_begun}
-              max_retries: 20
+              max_retries: 10
               backoff:
                 initial_delay: 1
                 max_delay: 120
@@ -953,12 +953,12 @@ run_tasks:
                       e: \${e}
 after_run_tasks:
   assign:
-    - taken: \${taken + 8 + 5 * reply.body.count}
+    - taken: \${taken + 8 + 10 * reply.body.count}
   next: open
 run_many_tasks:
   for:
     value: page
-    range: "\${[0, math.min(reply.body.pages, 140) - 1]}"
+    range: "\${[0, math.min(reply.body.pages, 75) - 1]}"
     steps:
       - read_page:
           try:
@@ -1005,7 +1005,7 @@ run_many_tasks:
                           attempt: \${task.attempt}
                     retry:
                       predicate: \${never_begun}
-                      max_retries: 20
+                      max_retries: 10
                       backoff:
                         initial_delay: 1
                         max_delay: 120
@@ -1022,7 +1022,7 @@ run_many_tasks:
                               e: \${e}
 after_run_many_tasks:
   assign:
-    - taken: \${taken + 8 + 5 * reply.body.count}
+    - taken: \${taken + 8 + 10 * reply.body.count}
   next: open
 crashed:
   params:
@@ -1067,9 +1067,7 @@ crashed:
           as: ignored
           steps:
             - untold:
-                return: false
-    - told:
-        return: true
+                return: \${ignored.tags[0]}
 never_begun:
   params:
     - e
@@ -1486,7 +1484,7 @@ run_render:
                   attempt: \${task.attempt}
             retry:
               predicate: \${never_begun}
-              max_retries: 20
+              max_retries: 10
               backoff:
                 initial_delay: 1
                 max_delay: 120
@@ -1503,7 +1501,7 @@ run_render:
                       e: \${e}
 after_run_render:
   assign:
-    - taken: \${taken + 8 + 5 * reply.body.count}
+    - taken: \${taken + 8 + 10 * reply.body.count}
   next: open
 run_embed:
   parallel:
@@ -1528,7 +1526,7 @@ run_embed:
                   attempt: \${task.attempt}
             retry:
               predicate: \${never_begun}
-              max_retries: 20
+              max_retries: 10
               backoff:
                 initial_delay: 1
                 max_delay: 120
@@ -1545,7 +1543,7 @@ run_embed:
                       e: \${e}
 after_run_embed:
   assign:
-    - taken: \${taken + 8 + 5 * reply.body.count}
+    - taken: \${taken + 8 + 10 * reply.body.count}
   next: open
 run_tasks:
   parallel:
@@ -1570,7 +1568,7 @@ run_tasks:
                   attempt: \${task.attempt}
             retry:
               predicate: \${never_begun}
-              max_retries: 20
+              max_retries: 10
               backoff:
                 initial_delay: 1
                 max_delay: 120
@@ -1587,12 +1585,12 @@ run_tasks:
                       e: \${e}
 after_run_tasks:
   assign:
-    - taken: \${taken + 8 + 5 * reply.body.count}
+    - taken: \${taken + 8 + 10 * reply.body.count}
   next: open
 run_many_tasks:
   for:
     value: page
-    range: "\${[0, math.min(reply.body.pages, 140) - 1]}"
+    range: "\${[0, math.min(reply.body.pages, 75) - 1]}"
     steps:
       - read_page:
           try:
@@ -1639,7 +1637,7 @@ run_many_tasks:
                           attempt: \${task.attempt}
                     retry:
                       predicate: \${never_begun}
-                      max_retries: 20
+                      max_retries: 10
                       backoff:
                         initial_delay: 1
                         max_delay: 120
@@ -1656,7 +1654,7 @@ run_many_tasks:
                               e: \${e}
 after_run_many_tasks:
   assign:
-    - taken: \${taken + 8 + 5 * reply.body.count}
+    - taken: \${taken + 8 + 10 * reply.body.count}
   next: open
 crashed:
   params:
@@ -1701,9 +1699,7 @@ crashed:
           as: ignored
           steps:
             - untold:
-                return: false
-    - told:
-        return: true
+                return: \${ignored.tags[0]}
 never_begun:
   params:
     - e

@@ -1,27 +1,18 @@
-import { execFileSync } from "node:child_process";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { pythonEnvironment } from "./python.ts";
 import { type Emulator, startServer } from "./server.ts";
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
-const environment = here("../../node_modules/.cache/kitaru-emulators");
+const { bin, missing } = pythonEnvironment("kitaru-emulators", "requirements.txt");
 
 /** The linter of CloudFormation templates; there when moto is. */
-export const cfnLint = `${environment}/bin/cfn-lint`;
+export const cfnLint = `${bin}/cfn-lint`;
 
-/** Why moto cannot run here; undefined when it can. Installs it on the first call. */
-export const noMoto: string | undefined = install();
+/** Why moto cannot run here; undefined when it can. */
+export const noMoto: string | undefined = missing;
 
 /** What is to go wrong with functions. */
 export interface FunctionFaults {
@@ -50,7 +41,7 @@ export async function startMoto(): Promise<Moto> {
   setFaults({});
   const { PATH = "", SEED = "1" } = process.env;
   const { endpoint, close } = await startServer({
-    program: `${environment}/bin/python`,
+    program: `${bin}/python`,
     args: (port) => [here("moto_server.py"), String(port)],
     options: { env: { PATH, SEED, NODE: process.execPath, FAULTS: file } },
   });
@@ -63,50 +54,4 @@ export async function startMoto(): Promise<Moto> {
       rmSync(folder, { recursive: true });
     },
   };
-}
-
-/** Put the pinned requirements into a virtual environment of their own, once; test files that start together share it. */
-function install(): string | undefined {
-  const requirements = readFileSync(here("requirements.txt"), "utf8");
-  const done = `${environment}/installed.txt`;
-  const isDone = (): boolean => existsSync(done) && readFileSync(done, "utf8") === requirements;
-  const lock = `${environment}.lock`;
-  mkdirSync(dirname(lock), { recursive: true });
-  while (!isDone()) {
-    if (!take(lock)) {
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
-      continue;
-    }
-    try {
-      if (!isDone()) installInto(environment);
-      writeFileSync(done, requirements);
-    } catch (error) {
-      const said = error instanceof Error && "stderr" in error ? String(error.stderr) : "";
-      return `moto cannot be installed: ${(said || String(error)).trim().split("\n").at(-1) ?? ""}`;
-    } finally {
-      rmSync(lock, { recursive: true, force: true });
-    }
-  }
-  return undefined;
-}
-
-/** Whether this process may install now. A lock whose owner has been gone for ten minutes is broken. */
-function take(lock: string): boolean {
-  try {
-    mkdirSync(lock);
-    return true;
-  } catch {
-    const since = statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
-    if (Date.now() - since > 600_000) rmSync(lock, { recursive: true, force: true });
-    return false;
-  }
-}
-
-function installInto(folder: string): void {
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
-  const quiet = { stdio: "pipe" } as const;
-  execFileSync("python3", ["-m", "venv", folder], quiet);
-  const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-  execFileSync(`${folder}/bin/python`, [...pip, "-r", here("requirements.txt")], quiet);
 }

@@ -26,7 +26,8 @@ export async function startScripted(answer: Answer): Promise<ScriptedFunctions> 
   const tokens: (string | undefined)[] = [];
   const server = createServer((incoming, outgoing) => {
     void (async () => {
-      const request = JSON.parse(Buffer.concat(await incoming.toArray()).toString()) as Asked;
+      const text = Buffer.concat(await incoming.toArray()).toString();
+      const request = (text === "" ? { op: "" } : JSON.parse(text)) as Asked;
       asked.push(request);
       tokens.push(incoming.headers.authorization);
       const reply = await answer(request);
