@@ -81,7 +81,7 @@ export function drawScenario(random: () => number): Scenario {
     latestMs: oneOf(random, [0, 1000, 60_000]),
     crashes: upTo(3),
     conflicts: upTo(3),
-    errors: upTo(2),
+    errors: random() < 0.1 ? 8 : upTo(2),
     freezes: upTo(3),
     impatience: random() < 0.3 ? 1 + upTo(2) : 0,
     kills: random() < 0.3 ? 1 : 0,

@@ -133,8 +133,9 @@ class World {
   readonly #shared: MemoryBackend;
   readonly #orchestrator: MemoryOrchestrator;
   /** What one program remembers between its advances. */
-  readonly #memory: Pick<EngineContext, "fresh" | "resting"> = {
+  readonly #memory: Pick<EngineContext, "fresh" | "outages" | "resting"> = {
     fresh: new Map(),
+    outages: new Map(),
     resting: new Resting(),
   };
   readonly #frozen = new Map<Process, number>();
@@ -197,7 +198,9 @@ class World {
       if (!this.#step()) break;
     }
     if (this.#advances > mostAdvances) this.#ledger.blame(`more than ${mostAdvances} advances`);
-    const status = await this.#ledger.close(this.#options.shape);
+    const { crashes, kills, freezes, impatience } = this.#scenario;
+    const mayStall = crashes + kills + freezes + impatience >= 5;
+    const status = await this.#ledger.close({ ...this.#options.shape, mayStall });
     const { violations, zombieRuns } = this.#ledger;
     return {
       violations: [...violations],

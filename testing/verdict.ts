@@ -30,6 +30,8 @@ interface Answer {
 interface Rules {
   readonly expected: (recorded: (callId: string) => Settled | undefined) => readonly Settled[];
   readonly retries?: number;
+  /** Whether enough advances may have died in a row for an execution to be given up. */
+  readonly mayStall: boolean;
 }
 
 /** Everything one execution has stored, as it now is. */
@@ -267,6 +269,8 @@ export class Ledger {
     }
     if (head?.dueAt !== undefined) this.blame(`the head of ${id} is due after its end`);
     if (inbox.dueAt !== undefined) this.blame(`the inbox of ${id} is due after its end`);
+    if (state.ended.err?.code === "stalled" && !rules.mayStall)
+      this.blame(`${id} was given up though hardly anything died`);
     if (state.ended.status === "cancelled" && !this.#isCancelled && id === this.#root)
       this.blame("cancelled by nobody");
     if (state.retries.length > (rules.retries ?? 0)) this.blame(`${id} was retried too often`);

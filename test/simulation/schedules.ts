@@ -6,6 +6,8 @@ const shapes = { ...runs, ...replays };
 
 /** Schedules of one run of all simulations, over all shapes: `SEEDS=100000` for more. */
 const schedules = Number(process.env["SEEDS"] ?? 5000);
+/** Number of the first of them: `FIRST=5000 SEEDS=100000` for others than last time. */
+const first = Number(process.env["FIRST"] ?? 1);
 /** The one seed to run, with every step printed: `SEED=123 npx vitest run test/simulation -t "shape loop"`. */
 const only = process.env["SEED"];
 const perShape = Math.ceil(schedules / Object.keys(shapes).length);
@@ -31,7 +33,7 @@ async function run(name: string): Promise<void> {
 
 function seeds(): number[] {
   if (only !== undefined) return [Number(only)];
-  return Array.from({ length: perShape }, (_, index) => index + 1);
+  return Array.from({ length: perShape }, (_, index) => first + index);
 }
 
 function print(line: string): void {
