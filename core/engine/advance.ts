@@ -33,7 +33,7 @@ import type {
   ParkParams,
 } from "../ports/orchestrator.ts";
 import { adopt, isCancelledChild } from "./adopt.ts";
-import { cancelChildren } from "./children.ts";
+import { cancelChildren, endOf as childEnd } from "./children.ts";
 import { contextOf } from "./code.ts";
 import { type EngineContext, makeNonce, observe } from "./context.ts";
 import { FlowRun, type RunResult } from "./flow-run.ts";
@@ -410,7 +410,7 @@ async function settleEnd(session: Session): Promise<Directive> {
   const { parent } = readHead(session.head).facts;
   const ended = session.state.ended;
   const isNews = ended !== undefined && !isParentsCancel(session.state, ended);
-  if (parent !== undefined && isNews) await tellParent(context, parent, ended);
+  if (parent !== undefined && isNews) await tellParent(session, parent, ended);
   await putHead(session, undefined);
   await clearInboxDue(session); // after the head: until then it is what lets a sweep find one that was killed here
   if (parent !== undefined && !isNews) await askParent(session, parent);
@@ -423,11 +423,11 @@ function endOf({ status, err }: EndedEntry): EndOfExecution {
 }
 
 async function tellParent(
-  context: EngineContext,
+  { context, executionId }: Session,
   parent: { readonly id: string; readonly call: string },
-  { out, err }: EndedEntry,
+  ended: EndedEntry,
 ): Promise<void> {
-  const end = { ...(out === undefined ? {} : { out }), ...(err === undefined ? {} : { err }) };
+  const end = childEnd(executionId, ended);
   try {
     await signal(context, parent.id, { kind: "child", call: parent.call, ...end });
   } catch (error) {

@@ -1,6 +1,6 @@
-import { KitaruStateError } from "../errors.ts";
+import { KitaruCancelledError, KitaruStateError } from "../errors.ts";
 import type { EndStatus, ReplayPlan, ScheduledEntry } from "../journal/entry.ts";
-import { type Head, headKey, isEnd, readHead } from "../journal/head.ts";
+import { type Head, type HeadView, headKey, isEnd, readHead } from "../journal/head.ts";
 import {
   type ChildItem,
   type InboxItem,
@@ -11,12 +11,13 @@ import {
 } from "../journal/inbox.ts";
 import type { EngineContext } from "./context.ts";
 import { isParentCancel, parentCancel, parentRetry } from "./retry-execution.ts";
+import type { JournalState } from "../journal/state.ts";
+import { storeError } from "../journal/stored-error.ts";
 import { takeUp } from "./restart.ts";
-import { signal } from "./signal.ts";
+import { isRetryPending, signal } from "./signal.ts";
 import { pinned } from "./replay/plan.ts";
 import { type Session, load } from "./session.ts";
 import { type StartExecution, startExecution } from "./start.ts";
-import { isReopened } from "./status.ts";
 
 /** Id of the execution a child call runs as. */
 export function childExecutionId(parentId: string, callId: string): string {
@@ -40,14 +41,19 @@ export async function ensureChild(
     if (record !== undefined) await takeUp(context, id);
     return undefined;
   }
-  const isRetried = await retryAlong(session, open, id, head.view.status);
-  return isRetried ? undefined : endOf(head);
+  const round = roundOf(session.state, open, head.view.status);
+  if (round === 0) return endOf(id, head.view);
+  return (await retryAlong(context, id, round)) ? undefined : presentEnd(context, id);
 }
 
 /** What the end of an execution means for the call that started it. */
-export function endOf(head: Head): Pick<ChildItem, "out" | "err"> {
-  const { out, err } = head.view;
-  return { ...(out === undefined ? {} : { out }), ...(err === undefined ? {} : { err }) };
+export function endOf(
+  id: string,
+  { status, out, err }: Pick<HeadView, "status" | "out" | "err">,
+): Pick<ChildItem, "out" | "err"> {
+  if (status === "completed") return out === undefined ? {} : { out };
+  // one that was cancelled twice has ended without a word of its own
+  return { err: err ?? storeError(new KitaruCancelledError(`Execution ${id} was cancelled.`)) };
 }
 
 async function startChild(
@@ -88,22 +94,32 @@ async function replayOfChild(
   return pinned(src, started, position, plan);
 }
 
-/** Retry a child along with its parent, once for each retry of that; whether it goes on. */
-async function retryAlong(
-  { context, state }: Session,
-  open: ScheduledEntry,
-  id: string,
-  status: EndStatus,
-): Promise<boolean> {
-  const round = status === "failed" ? open.no - 1 : state.retries.length;
-  if (round === 0 || status === "completed") return false;
+/** Which retry of its parent a child that has ended is to be retried along with; 0 for none. */
+function roundOf({ retries }: JournalState, open: ScheduledEntry, status: EndStatus): number {
+  if (status === "completed") return 0;
+  return status === "failed" ? open.no - 1 : retries.length;
+}
+
+/** Retry a child along with its parent, once for each retry of that; false when that says nothing new. */
+async function retryAlong(context: EngineContext, id: string, round: number): Promise<boolean> {
   try {
-    const { repeated } = await signal(context, id, { kind: "retry", item: parentRetry(round) });
-    return !repeated || (await isReopened(context, id));
+    const item = parentRetry(round);
+    return !(await signal(context, id, { kind: "retry", item })).repeated;
   } catch (error) {
-    if (error instanceof KitaruStateError) return false; // an end that a retry cannot change
+    if (error instanceof KitaruStateError) return false; // it goes on already, or a retry cannot change its end
     throw error;
   }
+}
+
+/** How a child that was retried before has ended, if it has: its head may still show the end before. */
+async function presentEnd(
+  context: EngineContext,
+  id: string,
+): Promise<Pick<ChildItem, "out" | "err"> | undefined> {
+  const { inbox, journal } = await load(context, id);
+  const { ended } = journal.state;
+  if (ended === undefined || isRetryPending(readInbox(inbox), journal.state)) return undefined;
+  return endOf(id, ended);
 }
 
 /** Cancel a child once, however often the parent's advance comes by here. */

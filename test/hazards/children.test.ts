@@ -240,6 +240,32 @@ test("two cancels found at once still cancel an open child", async () => {
   expect(await driveAll(process, id, childId)).toEqual(["cancelled", "cancelled"]);
 });
 
+test("a child that was cancelled twice fails its call as cancelled, told or found", async () => {
+  for (const isTold of [true, false]) {
+    const [name, inner, question] = [unique("flow"), unique("child"), unique("ask")];
+    const ask = wait(question);
+    const child = flow(inner, async () => ask());
+    flow(name, async () => child.call());
+    const world = new World();
+    const process = world.process();
+    const id = await process.start(name);
+    const childId = `${id}/${inner}:0`;
+    await driveAll(process, id, childId);
+    await process.signal(childId, { kind: "cancel" });
+    await process.signal(childId, { kind: "cancel" });
+    if (!isTold)
+      world.intercept = (draft, write) =>
+        draft.partition === `exec/${id}` ? { ok: true, version: "lost" } : write();
+    await process.drive(childId);
+    world.intercept = undefined;
+    expect(await process.drive(id)).toBe("failed");
+    expect(await process.failure(id)).toMatchObject({
+      code: "cancelled",
+      message: `Execution ${childId} was cancelled.`,
+    });
+  }
+});
+
 test("children that are open when the parent ends are cancelled first", async () => {
   const [name, inner, question, step] = [
     unique("flow"),
