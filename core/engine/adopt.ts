@@ -13,7 +13,7 @@ import { storeError } from "../journal/stored-error.ts";
 import { undefinedRef } from "../journal/values.ts";
 import { type AnswerFields, answerFields, checkAnswer, undefinedDigest } from "./answer.ts";
 import type { EngineContext } from "./context.ts";
-import { voidedBy } from "./retry-execution.ts";
+import { isParentCancel, voidedBy } from "./retry-execution.ts";
 
 /**
  * Turn inbox items the journal has not yet taken in into entries, in order of arrival.
@@ -29,7 +29,7 @@ export async function adopt(
   if (state.ended !== undefined) return reopen(inbox, state, state.ended, now);
   const entries: Entry[] = [];
   const settled = new Set<string>();
-  let cancelling = state.cancelling !== undefined;
+  let cancelling: Cancelling = state.cancelling?.entry;
   const isAdopted = (item: InboxItem): boolean => state.items.has(item.i);
   const lastRetry = inbox.items.findLastIndex((item) => item.kind === "retry" && isAdopted(item));
   for (const [index, item] of inbox.items.entries()) {
@@ -37,7 +37,7 @@ export async function adopt(
     if (item.kind === "cancel" && index < lastRetry) continue; // meant for the run that had failed
     const entry = await entryFor(context, item, { state, settled, cancelling, now });
     if (entry === undefined) continue;
-    if (entry.t === "cancelling") cancelling = true;
+    if (entry.t === "cancelling") cancelling = entry;
     if (entry.t === "completed" || entry.t === "failed") settled.add(entry.id);
     entries.push(entry);
     if (entry.t === "ended") break;
@@ -45,10 +45,13 @@ export async function adopt(
   return entries;
 }
 
+/** The cancel that stands already. */
+type Cancelling = Pick<CancellingEntry, "item"> | undefined;
+
 interface Adoption {
   readonly state: JournalState;
   readonly settled: ReadonlySet<string>;
-  readonly cancelling: boolean;
+  readonly cancelling: Cancelling;
   readonly now: number;
 }
 
@@ -119,13 +122,14 @@ function completed(call: CallPart, { value, vh, gh }: AnswerFields): CompletedEn
   return { t: "completed", ...call, out: value, vh, ...(gh === undefined ? {} : { gh }) };
 }
 
+/** A second cancel ends it at once, unless both are of a parent, which was retried and has failed again in between. */
 function cancelEntry(
   item: string,
-  { cancelling: again, now }: Adoption,
-): CancellingEntry | EndedEntry {
-  return again
-    ? { t: "ended", status: "cancelled", at: now }
-    : { t: "cancelling", reason: "cancel", item, at: now };
+  { cancelling, now }: Adoption,
+): CancellingEntry | EndedEntry | undefined {
+  if (cancelling === undefined) return { t: "cancelling", reason: "cancel", item, at: now };
+  if (isParentCancel(item) && isParentCancel(cancelling.item ?? "")) return undefined;
+  return { t: "ended", status: "cancelled", at: now };
 }
 
 function reopen(inbox: Inbox, state: JournalState, ended: EndedEntry, now: number): Entry[] {

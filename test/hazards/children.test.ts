@@ -459,3 +459,43 @@ test("a child whose cancel is not over when its parent is retried makes that loo
   expect(await driveAll(process, childId, id)).toEqual(["completed", "completed"]);
   expect(await process.output(id)).toEqual(["child", "mended"]);
 });
+
+test("a parent that fails again while its child still cancels does not end that at once", async () => {
+  const [name, inner, question, bad] = [
+    unique("flow"),
+    unique("child"),
+    unique("ask"),
+    unique("bad"),
+  ];
+  const ask = wait(question, { schema: z.string() });
+  let broken = 2;
+  const gate = new Gate();
+  const child = flow(inner, async () => ask());
+  const failing = checkpoint(bad, async () => {
+    await gate.pass();
+    if (broken-- > 0) throw new Error("not yet");
+    return "mended";
+  });
+  flow(name, async () => Promise.all([child.call(), failing()]));
+  const process = new World().process();
+  const id = await process.start(name);
+  const childId = `${id}/${inner}:0`;
+  const driven = process.drive(id);
+  await vi.waitFor(() => expect(process.starts).toHaveLength(2), { interval: 1 });
+  await process.drive(childId);
+  gate.open();
+  expect(await driven).toBe("failed");
+  await process.signal(id, { kind: "retry" });
+  expect(await process.drive(id)).toBe("failed");
+  expect((await process.inbox(childId)).items).toMatchObject([
+    { i: "parent:0", kind: "cancel" },
+    { i: "parent:1", kind: "cancel" },
+  ]);
+  expect(await process.drive(childId)).toBe("cancelled");
+  await process.signal(id, { kind: "retry" });
+  expect(await process.drive(id)).toBe("waiting");
+  expect(await process.drive(childId)).toBe("waiting");
+  await process.answer(childId, question, "child");
+  expect(await driveAll(process, childId, id)).toEqual(["completed", "completed"]);
+  expect(await process.output(id)).toEqual(["child", "mended"]);
+});
