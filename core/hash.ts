@@ -1,4 +1,5 @@
 import { encode } from "./codec.ts";
+import { sha256 as shortSha256 } from "./sha256.ts";
 import { errorParts, isError, kindOf, maxDepth, whyUnstorable } from "./storable.ts";
 
 /** Version of the canonical form. Journals record it; changing a digest means raising it. */
@@ -23,12 +24,25 @@ export function sha256Hex(bytes: Uint8Array | string): string {
   return sha256(bytes, "hex");
 }
 
+/** So many short texts are hashed before it pays to load `node:crypto`, which most programs never come to. */
+const fewHashes = 64;
+let hashed = 0;
 let nodeHash: typeof import("node:crypto").hash | undefined;
 
-/** Loads `node:crypto` with the first hash: a program that only defines flows starts in half the time. */
 function sha256(data: Uint8Array | string, encoding: "hex" | "base64url"): string {
+  if (typeof data === "string" && hashed < fewHashes) {
+    const words = shortSha256(data);
+    hashed += 1;
+    if (words !== undefined) return inBytes(words).toString(encoding);
+  }
   nodeHash ??= process.getBuiltinModule("node:crypto").hash;
   return nodeHash("sha256", data, encoding);
+}
+
+function inBytes(words: Int32Array): Buffer {
+  const bytes = Buffer.allocUnsafe(words.length * 4);
+  for (const [index, word] of words.entries()) bytes.writeInt32BE(word, index * 4);
+  return bytes;
 }
 
 /**

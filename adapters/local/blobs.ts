@@ -1,10 +1,10 @@
-import { randomBytes } from "node:crypto";
 import { dirname, join, resolve } from "node:path";
 
 import { KitaruUsageError } from "../../core/errors.ts";
 import { makeFolder } from "../../core/make-folder.ts";
 import type { BlobPutOptions, BlobStore } from "../../core/ports/blobs.ts";
 import { storageError, systemCode } from "./storage-error.ts";
+import { uniqueText } from "./unique.ts";
 
 /** Its `promises` are loaded by the first blob: most flows have none. */
 const fs = process.getBuiltinModule("node:fs");
@@ -60,7 +60,7 @@ async function isWhole(path: string, size: number): Promise<boolean> {
 
 async function replaceFile(path: string, { bytes, sync }: PutParams): Promise<void> {
   const folder = dirname(path);
-  const draft = join(folder, unfinished + randomBytes(9).toString("base64url"));
+  const draft = join(folder, unfinished + uniqueText());
   try {
     await writeDraft(draft, bytes, sync);
     await fs.promises.rename(draft, path);

@@ -8,7 +8,7 @@ import type {
   StartParams,
   TaskRef,
 } from "../../core/ports/orchestrator.ts";
-import { ProcessSocket, isProcessToken, ringProcess } from "./process-socket.ts";
+import { type Answer, ProcessSocket, isProcessToken, ringProcess } from "./process-socket.ts";
 import type { WorkerOptions } from "./worker.ts";
 
 /** Delays between tries of an advance that failed for a reason outside the flow, in milliseconds. */
@@ -27,6 +27,8 @@ export class LocalOrchestrator implements Orchestrator {
   #host: OrchestratorHost | undefined;
   #token: Promise<string> | undefined;
   #isClosed = false;
+  /** Processes that have been found gone: none comes back, and asking for one takes a millisecond. */
+  readonly #gone = new Set<string>();
 
   constructor({ folder, worker }: LocalOrchestratorParams) {
     this.#socket = new ProcessSocket(folder, (id) => this.#ring(id));
@@ -54,15 +56,13 @@ export class LocalOrchestrator implements Orchestrator {
 
   async wake(token: string, executionId: string): Promise<boolean> {
     if (token === this.#socket.token) return this.#ring(executionId);
-    if (!isProcessToken(token)) return false;
-    const answer = await ringProcess(token, executionId);
+    const answer = await this.#ringOther(token, executionId);
     return answer === "heard" || answer === "no answer";
   }
 
   async isGone(owner: string): Promise<boolean> {
-    if (!isProcessToken(owner)) return false;
-    if (owner === this.#socket.token) return false;
-    return (await ringProcess(owner, "")) === "gone";
+    if (!isProcessToken(owner) || owner === this.#socket.token) return false;
+    return (await this.#ringOther(owner, "")) === "gone";
   }
 
   canDrive(code: FlowCode): boolean {
@@ -84,6 +84,13 @@ export class LocalOrchestrator implements Orchestrator {
     const drive = this.#drives.get(executionId);
     drive?.ring();
     return drive !== undefined;
+  }
+
+  async #ringOther(token: string, executionId: string): Promise<Answer> {
+    if (!isProcessToken(token) || this.#gone.has(token)) return "gone";
+    const answer = await ringProcess(token, executionId);
+    if (answer === "gone") this.#gone.add(token);
+    return answer;
   }
 
   #listen(): Promise<string> {

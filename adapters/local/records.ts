@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { resolve } from "node:path";
 import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from "node:sqlite";
 
@@ -19,6 +18,7 @@ import type {
 import { GroupCommit } from "./group-commit.ts";
 import { openDatabase } from "./sqlite.ts";
 import { storageError } from "./storage-error.ts";
+import { uniqueText } from "./unique.ts";
 
 /** Options of {@link openRecords}. */
 export interface RecordsOptions {
@@ -116,7 +116,7 @@ class SqliteRecords implements LocalRecords {
   readonly #writes: GroupCommit;
   readonly #statements = new Map<string, StatementSync>();
   /** Versions are unique without being stored anywhere: random per opening, then counted. */
-  readonly #versionPrefix = `${randomBytes(9).toString("base64url")}.`;
+  readonly #versionPrefix = `${uniqueText()}.`;
   #versionCount = 0;
 
   constructor(database: DatabaseSync, file: string) {

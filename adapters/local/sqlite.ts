@@ -1,10 +1,10 @@
-import { randomBytes } from "node:crypto";
 import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 
 import { KitaruBackendError } from "../../core/errors.ts";
 import { makeFolder } from "../../core/make-folder.ts";
 import { isBusy, storageError, systemCode } from "./storage-error.ts";
+import { uniqueText } from "./unique.ts";
 
 const fs = process.getBuiltinModule("node:fs"); // an import would load fs.promises too
 
@@ -66,7 +66,7 @@ function remains(file: string, what: string): KitaruBackendError {
 function createDatabase(options: DatabaseOptions): void {
   const { file } = options;
   makeFolder(dirname(file));
-  const draft = `${file}.new-${randomBytes(6).toString("hex")}`;
+  const draft = `${file}.new-${uniqueText()}`;
   try {
     makeDraft(draft, options);
     putInPlace(draft, file);

@@ -89,13 +89,15 @@ async function takeOver(
   params: AdvanceParams,
 ): Promise<Claim | { readonly directive: Directive }> {
   for (;;) {
-    const session = await openSession(context, params);
+    const session = await openSession(context, params.executionId);
     const now = context.clock.now();
     const inbox = readInbox(session.inbox);
     const adopted = await adopt(session.context, inbox, session.state, now);
-    if (session.state.ended !== undefined && !isReopening(adopted))
-      return { directive: await settleEnd(session) };
-    if (await isHeldByAnother(session, params, now)) return { directive: { kind: "end" } };
+    const hasEnded = session.state.ended !== undefined && !isReopening(adopted);
+    const isDone = hasEnded || (await isHeldByAnother(session, params, now));
+    if (isDone && session.isAssumed) continue; // only a write would show whether it still is so
+    if (hasEnded) return { directive: await settleEnd(session) };
+    if (isDone) return { directive: { kind: "end" } };
     checkRunnable(session);
     const expiries = expiriesOf(session, inbox, now);
     if (expiries.length > 0) {
@@ -136,12 +138,9 @@ async function reopened(session: Session, inbox: Inbox): Promise<boolean> {
   return true;
 }
 
-async function openSession(
-  context: EngineContext,
-  { executionId, owner }: AdvanceParams,
-): Promise<Session> {
+async function openSession(context: EngineContext, executionId: string): Promise<Session> {
   const fresh = await openFresh(context, executionId);
-  const known = fresh ?? context.resting.take(executionId, owner);
+  const known = fresh ?? context.resting.take(executionId);
   const execution = known ?? (await load(context, executionId));
   if (execution.head === undefined)
     throw new KitaruStateError(`There is no execution "${executionId}" on this stack.`, {
@@ -149,7 +148,10 @@ async function openSession(
     });
   const code = isOver(execution) ? context : contextOf(context, readHead(execution.head).facts);
   const own = code instanceof Promise ? await code : code;
-  return new Session(own, execution, execution.head, fresh !== undefined);
+  return new Session(own, execution, execution.head, {
+    isFresh: fresh !== undefined,
+    isAssumed: known !== undefined,
+  });
 }
 
 /** What a parent has said before it is told even to a child that has only just been created. */

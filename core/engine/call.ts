@@ -1,4 +1,4 @@
-import type { CallFields } from "../journal/entry.ts";
+import type { CallFields, OutcomeEntry } from "../journal/entry.ts";
 import type { LlmCall } from "../ports/model.ts";
 import type { Captured } from "./captured.ts";
 import type { CallSpec } from "./scope.ts";
@@ -8,9 +8,13 @@ export interface Call extends CallFields {
   readonly spec: CallSpec;
   /** Arguments as they were asked; empty when the outcome was already recorded. */
   readonly inputs: readonly Captured[];
+  /** Its outcome, where the journal had it when it was asked. */
+  readonly recorded: OutcomeEntry | undefined;
   readonly resolve: (value: unknown) => void;
   readonly reject: (reason: unknown) => void;
   settled: boolean;
+  /** Whether its outcome is in the journal and lined up. */
+  isDeliverable: boolean;
   /** Epoch milliseconds when something happens to this open call by itself. */
   due?: number;
   /** In a replay, how this executing call hangs together with the source. */

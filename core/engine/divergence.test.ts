@@ -77,7 +77,9 @@ function call(kind: CallKind, spec: CallSpec, fields: Partial<Call> = {}): Call 
     inputs: [],
     resolve: () => undefined,
     reject: () => undefined,
+    recorded: undefined,
     settled: false,
+    isDeliverable: false,
     ...fields,
   };
 }

@@ -48,6 +48,24 @@ describe("ordinary code just works", () => {
     expect(outcomes).toMatchObject([{ id: "slow:0" }]);
   });
 
+  test("a branch that takes a turn of the event loop of its own asks at the same place every time", async () => {
+    const slow = slowly();
+    const breath = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+    const f = flow("f", async () => {
+      const steps = async (): Promise<void> => {
+        for (let n = 0; n < 8; n += 1) await slow("steady", 2);
+      };
+      const breathing = async (): Promise<void> => {
+        await slow("breathing", 1);
+        await breath();
+        await slow("breathing", 1);
+      };
+      await Promise.all([steps(), breathing()]);
+      return "done";
+    });
+    expect(await twice(stack, f, undefined)).toBe("done");
+  });
+
   test("Promise.race has the same winner every time; the loser's signal aborts and it leaves no outcome", async () => {
     const aborted: string[] = [];
     const slow = slowly(aborted);

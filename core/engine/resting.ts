@@ -35,19 +35,17 @@ export class Resting {
     else this.#set(executionId, { execution: { ...rest.execution, inbox }, isTold: false });
   }
 
-  /** Its inbox has been given something new. */
+  /** Its inbox has been given something new. However long it is, it is kept for the advance that this wakes, until another is. */
   told(executionId: string, execution: LoadedExecution): void {
     this.#set(executionId, { execution, isTold: true });
   }
 
   /** For the advance that goes on with it: what is known of it if it was told something, and nothing of its calls runs elsewhere. */
-  take(executionId: string, owner: string): LoadedExecution | undefined {
+  take(executionId: string): LoadedExecution | undefined {
     const rest = this.#rests.get(executionId);
     this.drop(executionId);
     if (rest?.isTold !== true) return undefined;
-    const { ended, lastAdvance, opens } = rest.execution.journal.state;
-    if (ended !== undefined || lastAdvance?.owner !== owner) return undefined;
-    for (const open of opens.values())
+    for (const open of rest.execution.journal.state.opens.values())
       if (open.t === "scheduled" && open.child === undefined) return undefined; // its outcome may have come
     return rest.execution;
   }
@@ -65,7 +63,8 @@ export class Resting {
     this.#rests.set(executionId, rest);
     this.#characters += rest.execution.journal.characters;
     for (const oldest of this.#rests.keys()) {
-      if (this.#characters <= mostCharacters) return;
+      const isLast = oldest === executionId;
+      if (this.#characters <= mostCharacters || (isLast && rest.isTold)) return;
       this.drop(oldest);
     }
   }

@@ -16,7 +16,7 @@ async function opened() {
   const open = async (): Promise<Session> => {
     const execution = await load(process.context, id);
     if (execution.head === undefined) throw new Error("no head");
-    return new Session(process.context, execution, execution.head, false);
+    return new Session(process.context, execution, execution.head);
   };
   return { world, process, id, question, open };
 }

@@ -44,6 +44,8 @@ export class Session {
   epoch = 0;
   /** Whether this process created the execution a moment ago and nothing has been read of it. */
   readonly isFresh: boolean;
+  /** Whether it was not read for this advance: others may have written meanwhile. */
+  readonly isAssumed: boolean;
   /** Unique among all advances; the appends after the first are unique by their epoch, which this advance then holds. */
   readonly #firstNonce: string;
   #appends = 0;
@@ -52,7 +54,7 @@ export class Session {
     context: EngineContext,
     execution: LoadedExecution,
     head: StoredRecord,
-    isFresh: boolean,
+    { isFresh = false, isAssumed = false }: { isFresh?: boolean; isAssumed?: boolean } = {},
   ) {
     this.context = context;
     this.executionId = readHead(head).facts.id;
@@ -60,6 +62,7 @@ export class Session {
     this.inbox = execution.inbox;
     this.head = head;
     this.isFresh = isFresh;
+    this.isAssumed = isAssumed;
     this.#firstNonce = makeNonce(context);
   }
 

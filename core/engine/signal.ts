@@ -280,7 +280,7 @@ function checkWaitId({ id, state }: Situation, callId: string): string {
 }
 
 function firstUnasked(situation: Situation, name: string, state: JournalState): string {
-  if ([...state.known.values()].some((call) => call.name === name && call.kind !== "wait"))
+  if (state.known.values().some((call) => call.name === name && call.kind !== "wait"))
     throw new KitaruStateError(
       `"${name}" of execution ${situation.id} is not a wait; only waits can be answered.`,
     );
@@ -289,18 +289,15 @@ function firstUnasked(situation: Situation, name: string, state: JournalState): 
 
 /** The latest settled wait of a name: a repeated click goes to it and never to the next round. */
 function lastSettled({ state, inbox }: Situation, name: string): string | undefined {
-  const settled = [...state.outcomes.values()]
-    .map(({ entry }) => entry)
-    .filter((entry) => entry.kind === "wait");
-  const said = inbox.items.filter((item) => item.kind === "answer" || item.kind === "abort");
-  const ids = [
-    ...settled.map((entry) => ({ id: entry.id, name: entry.name })),
-    ...said.map((item) => ({ id: item.call, name: item.name })),
-  ];
-  return ids
-    .filter((call) => call.name === name)
-    .toSorted((a, b) => callNumber(a.id) - callNumber(b.id))
-    .at(-1)?.id;
+  const settled = [...state.outcomes.keys()].filter((id) => waitName(id) === name);
+  const said = inbox.items.flatMap((item) =>
+    (item.kind === "answer" || item.kind === "abort") && item.name === name ? [item.call] : [],
+  );
+  const isWait = (id: string): boolean =>
+    (state.known.get(id) ?? state.outcomes.get(id)?.entry)?.kind === "wait";
+  return [...settled.filter(isWait), ...said]
+    .toSorted((a, b) => callNumber(a) - callNumber(b))
+    .at(-1);
 }
 
 /** Waits that are asked and that nobody has said anything to. */

@@ -301,26 +301,35 @@ export function writeLines(entries: readonly Entry[], nonce: string): string[] {
 /** Read the lines of one segment. Throws a `corrupt` backend error that names the segment and the line. */
 export function readLines(body: string, where: string): Entry[] {
   const entries: Entry[] = [];
-  let from = 0;
-  for (let line = 1; from < body.length; line++) {
+  for (let from = 0; from < body.length;) {
     const newline = body.indexOf("\n", from);
     const to = newline === -1 ? body.length : newline;
-    entries.push(readLine(body.slice(from, to), where, line));
+    entries.push(readLineAt({ body, sort: where }, from, to));
     from = to + 1;
   }
   return entries;
 }
 
-function readLine(text: string, where: string, line: number): Entry {
+/** Read the line of a segment that begins and ends there. Throws like {@link readLines}. */
+export function readLineAt(
+  { body, sort }: { readonly body: string; readonly sort: string },
+  from: number,
+  to: number,
+): Entry {
   let parsed: unknown;
   try {
-    parsed = JSON.parse(text);
+    parsed = JSON.parse(body.slice(from, to));
   } catch (error) {
-    throw corruptLine(where, line, messageOf(error), error);
+    throw corruptLine(sort, lineNumber(body, from), messageOf(error), error);
   }
-  if (!isEntry(parsed)) throw corruptLine(where, line, "it is not a journal entry");
-  if (!entryKinds.has(parsed.t)) throw unknownKind(where, line, parsed.t);
+  if (!isEntry(parsed))
+    throw corruptLine(sort, lineNumber(body, from), "it is not a journal entry");
+  if (!entryKinds.has(parsed.t)) throw unknownKind(sort, lineNumber(body, from), parsed.t);
   return parsed;
+}
+
+function lineNumber(body: string, from: number): number {
+  return body.slice(0, from).split("\n").length;
 }
 
 const kinds = {

@@ -6,9 +6,9 @@ import {
   type Entry,
   type StartedEntry,
   formatVersion,
-  readLines,
   writeLines,
 } from "./entry.ts";
+import { OutcomeLine, scanLines } from "./outcome-line.ts";
 import { JournalState } from "./state.ts";
 import { utf8Length } from "./values.ts";
 
@@ -52,9 +52,12 @@ export class Journal {
   constructor(params: JournalParams, segments: readonly StoredRecord[]) {
     this.#params = params;
     this.#segmentBytes = params.segmentBytes;
-    for (const { body, sort } of segments) {
-      for (const entry of readLines(body, sort)) this.#fold(entry);
-      this.#characters += body.length;
+    for (const segment of segments) {
+      scanLines(segment, (line) => {
+        if (line instanceof OutcomeLine) this.state.addLine(line);
+        else this.#fold(line);
+      });
+      this.#characters += segment.body.length;
     }
     this.#tail = this.#tailAfter(segments);
   }
@@ -71,30 +74,20 @@ export class Journal {
     nonce: string,
   ): Promise<AppendResult> {
     const lines = writeLines(entries, nonce);
+    const { partition } = this.#params;
     for (let from = 0; from < lines.length;) {
-      const to = this.#fitting(lines, from);
+      const { sort, version } = this.#tail;
+      const { to, bytes } = this.#fitting(lines, from);
       const text = to === from + 1 ? (lines[from] ?? "") : lines.slice(from, to).join("");
-      if (!(await this.#write(records, text))) return "superseded";
+      const body = this.#tail.body + text;
+      const result = await records.put({ partition, sort, body }, version);
+      const written = result.ok ? result.version : await this.#ownWrite(records, sort, body);
+      if (written === undefined) return "superseded";
+      this.#characters += text.length;
+      this.#tail = this.#advanceTail({ sort, body, bytes, version: written });
       for (; from < to; from++) this.#fold(entries[from] as Entry);
     }
     return "appended";
-  }
-
-  async #write(records: RecordStore, text: string): Promise<boolean> {
-    const { partition } = this.#params;
-    const { sort, version, bytes } = this.#tail;
-    const body = this.#tail.body + text;
-    const result = await records.put({ partition, sort, body }, version);
-    const written = result.ok ? result.version : await this.#ownWrite(records, sort, body);
-    if (written === undefined) return false;
-    this.#characters += text.length;
-    this.#tail = this.#advanceTail({
-      sort,
-      body,
-      bytes: bytes + utf8Length(text),
-      version: written,
-    });
-    return true;
   }
 
   /** A conflict may be the echo of our own write whose reply was lost: the body then holds our nonce. */
@@ -103,17 +96,20 @@ export class Journal {
     return found?.body === body ? found.version : undefined;
   }
 
-  /** Index after the last line that still fits the store's record limit together with the tail. */
-  #fitting(lines: readonly string[], from: number): number {
+  /** Index after the last line that still fits the store's record limit together with the tail, and the bytes of it all. */
+  #fitting(
+    lines: readonly string[],
+    from: number,
+  ): { readonly to: number; readonly bytes: number } {
     const limit = this.#params.recordBytes;
     let bytes = this.#tail.bytes;
-    let to = from;
-    for (; to < lines.length; to++) {
-      bytes += utf8Length(lines[to] ?? "");
-      if (bytes > limit) break;
+    for (let to = from; to < lines.length; to++) {
+      const added = utf8Length(lines[to] ?? "");
+      if (bytes + added <= limit) bytes += added;
+      else if (to > from) return { to, bytes };
+      else throw entryTooLarge(added, limit - this.#segmentBytes);
     }
-    if (to === from) throw entryTooLarge(utf8Length(lines[from] ?? ""), limit - this.#segmentBytes);
-    return to;
+    return { to: lines.length, bytes };
   }
 
   #fold(entry: Entry): void {

@@ -11,6 +11,7 @@ import type {
   RetriedEntry,
   StartedEntry,
 } from "./entry.ts";
+import { OutcomeLine } from "./outcome-line.ts";
 
 /** The outcome that stands for a call, and where the journal has it. */
 export interface RecordedOutcome {
@@ -29,6 +30,57 @@ export interface KnownCall {
   readonly h: string;
 }
 
+/** The calls a journal knows of, by id. The outcome line of a call that no other entry told of before is what is known of it. */
+class KnownCalls {
+  readonly #outcomes: ReadonlyMap<string, RecordedOutcome>;
+  readonly #told = new Map<string, KnownCall>();
+  /** Number of outcome lines that are not among the told. */
+  #lines = 0;
+
+  constructor(outcomes: ReadonlyMap<string, RecordedOutcome>) {
+    this.#outcomes = outcomes;
+  }
+
+  get size(): number {
+    return this.#told.size + this.#lines;
+  }
+
+  has(id: string): boolean {
+    return this.get(id) !== undefined;
+  }
+
+  get(id: string): KnownCall | undefined {
+    return this.#told.get(id) ?? this.#line(id);
+  }
+
+  /** All of them, as they were asked. */
+  values(): KnownCall[] {
+    const calls: KnownCall[] = [...this.#told.values()];
+    for (const outcome of this.#outcomes.values())
+      if (outcome instanceof OutcomeLine && !this.#told.has(outcome.id)) calls.push(outcome);
+    return calls.toSorted((a, b) => a.ask - b.ask);
+  }
+
+  tell(call: KnownCall): void {
+    if (!this.has(call.id)) this.#told.set(call.id, call);
+  }
+
+  /** The line is among the outcomes from now on. */
+  addLine({ id }: OutcomeLine): void {
+    if (!this.#told.has(id)) this.#lines++;
+  }
+
+  /** Called while the outcome is still there. */
+  forget(id: string): void {
+    if (!this.#told.delete(id) && this.#line(id) !== undefined) this.#lines--;
+  }
+
+  #line(id: string): OutcomeLine | undefined {
+    const outcome = this.#outcomes.get(id);
+    return outcome instanceof OutcomeLine ? outcome : undefined;
+  }
+}
+
 /** Everything an advance needs to know of the journal, folded in one pass. */
 export class JournalState {
   started: StartedEntry | undefined;
@@ -42,7 +94,7 @@ export class JournalState {
   readonly llms: Map<string, LlmEntry[]> = new Map();
   /** Number of the last isolated attempt of a call that a retry has forgotten: its documents stay, so numbers go on. */
   readonly spent: Map<string, number> = new Map();
-  readonly known: Map<string, KnownCall> = new Map();
+  readonly known: KnownCalls = new KnownCalls(this.outcomes);
   readonly items: Set<string> = new Set();
   readonly retries: RetriedEntry[] = [];
   /** Names of artifacts ever saved, also of calls a retry has forgotten. */
@@ -55,6 +107,15 @@ export class JournalState {
   position = 0;
   /** Epochs taken since anything but an `advance` was recorded, and since one that the store's failure has ended. */
   barren: number[] = [];
+
+  /** Like {@link add}, for an outcome that is read later. */
+  addLine(line: OutcomeLine): void {
+    line.position = this.position++;
+    if (this.barren.length > 0) this.barren = [];
+    if (this.outcomes.has(line.id)) return; // the first outcome of a call stands
+    this.known.addLine(line);
+    this.outcomes.set(line.id, line);
+  }
 
   add(entry: Entry): void {
     const position = this.position++;
@@ -72,11 +133,11 @@ export class JournalState {
       case "sleeping":
       case "scheduled":
         this.opens.set(entry.id, entry);
-        this.#know(entry);
+        this.known.tell(entry);
         break;
       case "attempt":
         push(this.attempts, entry.id, entry);
-        this.#know(entry);
+        this.known.tell(entry);
         break;
       case "llm":
         push(this.llms, entry.id, entry);
@@ -130,14 +191,9 @@ export class JournalState {
     this.outcomes.set(entry.id, {
       entry,
       position,
-      early: !this.known.has(entry.id) && entry.h === undefined,
+      early: entry.h === undefined && !this.known.has(entry.id),
     });
-    if (isKnownOutcome(entry)) this.#know(entry);
-  }
-
-  #know(call: KnownCall): void {
-    if (this.known.has(call.id)) return;
-    this.known.set(call.id, call);
+    if (isKnownOutcome(entry)) this.known.tell(entry);
   }
 
   #adopted(item: string | undefined): void {
@@ -152,11 +208,11 @@ export class JournalState {
     for (const id of entry.voids) {
       const open = this.opens.get(id);
       if (open?.t === "scheduled" && open.child === undefined) this.spent.set(id, open.no);
+      this.known.forget(id);
       this.outcomes.delete(id);
       this.opens.delete(id);
       this.attempts.delete(id);
       this.llms.delete(id);
-      this.known.delete(id);
     }
   }
 }

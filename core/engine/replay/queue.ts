@@ -11,8 +11,7 @@ const mostAsks = 2 ** 22;
 
 /** Calls in the order in which the source delivered their outcomes; those it never had come last, as they were asked. */
 export class ReplayQueue<T extends Queued> {
-  readonly #heap = new PositionHeap();
-  readonly #calls = new Map<number, T>();
+  readonly #heap = new PositionHeap<T>();
   readonly #last: number;
 
   /** `length`: number of entries of the source's journal. */
@@ -21,9 +20,7 @@ export class ReplayQueue<T extends Queued> {
   }
 
   push(call: T, position: number | undefined): void {
-    const key = (position ?? this.#last) * mostAsks + call.ask;
-    this.#calls.set(key, call);
-    this.#heap.push(key);
+    this.#heap.push((position ?? this.#last) * mostAsks + call.ask, call);
   }
 
   /** Whether a call that nobody has settled meanwhile is left. */
@@ -35,21 +32,10 @@ export class ReplayQueue<T extends Queued> {
   /** The next call that nobody has settled meanwhile. */
   pop(): T | undefined {
     this.#dropSettled();
-    return this.#take();
+    return this.#heap.pop();
   }
 
   #dropSettled(): void {
-    for (let key = this.#heap.peek(); key !== undefined; key = this.#heap.peek()) {
-      if (this.#calls.get(key)?.settled !== true) return;
-      this.#take();
-    }
-  }
-
-  #take(): T | undefined {
-    const key = this.#heap.pop();
-    if (key === undefined) return undefined;
-    const call = this.#calls.get(key);
-    this.#calls.delete(key);
-    return call;
+    while (this.#heap.peek()?.settled === true) this.#heap.pop();
   }
 }

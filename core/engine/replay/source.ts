@@ -31,13 +31,12 @@ export class ReplaySource {
       if (isAttached(entry)) this.#attach(entry);
       else if (entry.t === "retried") for (const call of entry.voids) this.#attached.delete(call);
     }
-    const known = [...this.state.known.values()].toSorted((a, b) => a.ask - b.ask);
-    for (const call of known) if (this.state.outcomes.has(call.id)) this.#index(call);
+    for (const call of this.calls) if (this.state.outcomes.has(call.id)) this.#index(call);
   }
 
   /** Calls that were asked, in that order. */
   get calls(): readonly KnownCall[] {
-    return [...this.state.known.values()].toSorted((a, b) => a.ask - b.ask);
+    return this.state.known.values();
   }
 
   outcome(id: string): RecordedOutcome | undefined {
