@@ -56,9 +56,8 @@ function loopUsage(
     compute:
       instanceGb *
       (advanceSeconds * activities + turnSeconds * turns + messageSeconds * messages + seconds),
-    table:
-      // start: head, journal, two index rows; each rest: what is awaited, head, token, answer, and their index rows; end: head, journal, an index row
-      4 + inline + 2 * isolated + 12 * rests + 4 + 3 * (1 + rests + isolated) + perTurn * turns,
+    // as counted: a start and an end; each checkpoint; each isolated one; each rest with what it is answered by
+    table: 10 + inline + 9 * isolated + 18 * rests + perTurn * turns,
     // an activity is a message there and one back; a wake and a timer are one each
     queue: perMessage * (messages + 1 + 2 * activities + 2 * rests),
     blob: largeValues,
