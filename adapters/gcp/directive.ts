@@ -158,7 +158,8 @@ export function pageKey(key: string, page: number): string {
 
 function putPage(blobs: BlobStore, key: string, tasks: readonly WorkflowTask[]): Promise<void> {
   const bytes = new TextEncoder().encode(JSON.stringify(tasks));
-  return blobs.put(key, bytes, { contentType: "application/json" });
+  // the functions may not replace what is there; a page that is, of the same epoch, is the same
+  return blobs.put(key, bytes, { contentType: "application/json", ifAbsent: true });
 }
 
 function secondsUntil(time: number, now: number): number {

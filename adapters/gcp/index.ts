@@ -7,9 +7,9 @@ import type { GcpClientOptions } from "./clients/config.ts";
 import { serviceError } from "./failure.ts";
 import {
   type RuntimeDocument,
-  bucketName,
   documentKey,
   parseDocument,
+  runtimeBucketName,
 } from "./runtime-document.ts";
 
 export type { Authorizer, Service } from "./clients/config.ts";
@@ -40,8 +40,8 @@ export function gcp(options: GcpOptions): GcpStack {
   checkName(
     "name",
     name,
-    /^[a-z][a-z0-9-]{1,18}[a-z0-9]$/,
-    '3 to 20 lower-case letters, digits and "-"; that of kitaruRuntime()',
+    /^[a-z][a-z0-9-]{1,17}[a-z0-9]$/,
+    '3 to 19 lower-case letters, digits and "-"; that of kitaruRuntime()',
   );
   checkName("project", project, /^[a-z][a-z0-9.:-]{2,60}[a-z0-9]$/, "the id of a project");
   checkName("region", region, /^[a-z]+(?:-[a-z]+)+\d+$/, "a region such as europe-west4");
@@ -90,7 +90,7 @@ async function readDocument(
   { name, project, region }: Place,
   client: GcpClientOptions,
 ): Promise<RuntimeDocument> {
-  const bucket = bucketName(project, name);
+  const bucket = runtimeBucketName(project, name);
   const { openStorage } = await import("./clients/storage.ts");
   const bytes = await openStorage(client)
     .get({ bucket, key: documentKey })
@@ -103,7 +103,7 @@ async function readDocument(
   if (document?.region === region) return document;
   throw new KitaruStateError(
     document === undefined
-      ? `There is no runtime "${name}" in project ${project} (no object ${documentKey} in the bucket ${bucket}). Create it: \`npx kitaru infra gcp --name ${name} --project ${project} --region ${region}\`, then \`terraform apply\`.`
+      ? `There is no runtime "${name}" in project ${project} (no object ${documentKey} in the bucket ${bucket}). Create it: \`node node_modules/kitaru/dist/infra/gcp/app.js --name ${name} --project ${project} --region ${region}\`, then \`terraform apply\` in the folder it writes.`
       : `The runtime "${name}" of project ${project} is in ${document.region}, not in ${region}. Correct \`region\` in kitaru.config.ts.`,
     { code: "not_found" },
   );

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { checkedRequest, workflowInput } from "./request.ts";
-import { bucketName, documentKey, parseDocument } from "./runtime-document.ts";
+import { bucketName, documentKey, parseDocument, runtimeBucketName } from "./runtime-document.ts";
 
 const workflow = "projects/p/locations/l/workflows/w/executions/e";
 const right = [
@@ -43,6 +43,7 @@ describe("a runtime", () => {
 
   it("has the names its infrastructure creates", () => {
     expect(bucketName("my-project", "agents")).toBe("my-project-kitaru-agents");
+    expect(runtimeBucketName("my-project", "agents")).toBe("my-project-kitaru-agents-runtime");
     expect(documentKey).toBe("runtime.json");
     expect(workflowInput({ executionId: "x", generation: 2 })).toBe(
       '{"executionId":"x","generation":2}',

@@ -29,12 +29,17 @@ export interface TaskFunction {
   readonly timeoutMs: number;
 }
 
-/** Key of the object in the runtime's bucket that is the document. */
+/** Key of the object that is the document. */
 export const documentKey = "runtime.json";
 
-/** Name of the bucket of a runtime: bucket names are shared by the whole world, so it begins with the project. */
+/** Name of the bucket a runtime keeps its data in: bucket names are shared by the whole world, so it begins with the project. */
 export function bucketName(project: string, stack: string): string {
   return `${project}-kitaru-${stack}`;
+}
+
+/** Name of the bucket with the document of a runtime and the source of its functions, which may not touch it. */
+export function runtimeBucketName(project: string, stack: string): string {
+  return `${bucketName(project, stack)}-runtime`;
 }
 
 /** Read the document of the runtime `name`. Throws a state error when another version of the package has written it. */

@@ -16,7 +16,7 @@ export function bundleFunctions(folder: string): void {
     splitting: true,
     format: "esm",
     platform: "node",
-    target: "node24",
+    target: "node22",
     minify: true,
     legalComments: "none",
     banner: {

@@ -30,10 +30,17 @@ export interface CloudStorage extends Emulator {
   corrupt(name: string): void;
 }
 
-/** Start it with one bucket. */
-export async function startCloudStorage(bucket: string): Promise<CloudStorage> {
+/** Start it with a bucket, whose objects are shown, and others. */
+export async function startCloudStorage(
+  bucket: string,
+  ...others: readonly string[]
+): Promise<CloudStorage> {
   const store = new Store(bucket);
-  const emulator = await startFake((request) => store.answer(request));
+  const all = [store, ...others.map((other) => new Store(other))];
+  const emulator = await startFake((request) => {
+    const wanted = all.find((one) => one.holds(request.path));
+    return wanted?.answer(request) ?? failure(404, "The specified bucket does not exist.");
+  });
   return { ...emulator, objects: store.objects, corrupt: (name) => store.corrupt(name) };
 }
 
@@ -54,11 +61,14 @@ class Store {
     found.bytes.writeUInt8(found.bytes.readUInt8(0) ^ 1, 0);
   }
 
+  holds(path: string): boolean {
+    return path.includes(`/storage/v1/b/${this.#bucket}/o`);
+  }
+
   answer(request: FakeRequest): FakeReply {
     const [, uploading, bucket, object] =
       /^\/(upload\/)?storage\/v1\/b\/([^/]+)\/o(?:\/(.+))?$/.exec(request.path) ?? [];
     if (bucket === undefined) return failure(404, "Not Found");
-    if (bucket !== this.#bucket) return failure(404, "The specified bucket does not exist.");
     if (uploading !== undefined) return this.#upload(request);
     return object === undefined
       ? this.#list(request)

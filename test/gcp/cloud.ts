@@ -5,6 +5,7 @@ import {
   type RuntimeDocument,
   bucketName,
   documentKey,
+  runtimeBucketName,
 } from "../../adapters/gcp/runtime-document.ts";
 import type { GcpOptions } from "../../adapters/gcp/index.ts";
 import { openStorage } from "../../adapters/gcp/clients/storage.ts";
@@ -75,7 +76,7 @@ export async function startCloud(cloudOptions: CloudOptions = {}): Promise<Cloud
   const issuer = await startIssuer();
   const [firestore, storage, workflows] = await Promise.all([
     startFirestore(),
-    startCloudStorage(bucket),
+    startCloudStorage(bucket, runtimeBucketName(project, name)),
     startWorkflows({
       identity: {
         idToken: async (audience) => issuer.idToken(accounts.workflows, audience),
@@ -132,7 +133,7 @@ export async function startCloud(cloudOptions: CloudOptions = {}): Promise<Cloud
     ],
   };
   await openStorage({ endpoint: storage.endpoint }).put({
-    bucket,
+    bucket: runtimeBucketName(project, name),
     key: documentKey,
     contentType: "application/json",
     ifAbsent: false,
