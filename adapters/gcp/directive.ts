@@ -25,7 +25,7 @@ import type { Directive, TaskRef } from "../../core/ports/orchestrator.ts";
 /** Argument of a workflow's execution: ids only. */
 export interface WorkflowInput {
   readonly executionId: string;
-  /** Counts restarts, from 1; for whoever looks at the console. */
+  /** Counts restarts, from 1. */
   readonly generation: number;
   /** Resource name of the workflow's execution that this one goes on for; it is about to end, or has. */
   readonly after?: string;
@@ -35,6 +35,8 @@ export interface WorkflowInput {
 export interface AdvanceRequest {
   readonly op: "advance";
   readonly executionId: string;
+  /** Of the {@link WorkflowInput}: a later start takes over from one that rests, and an earlier one is told to end. */
+  readonly generation: number;
   /**
    * Resource name of the asking execution: `projects/P/locations/L/workflows/W/executions/E`. It is the owner of the advances,
    * so that of two workflows started for one execution the second finds the first and ends.

@@ -143,6 +143,7 @@ function advance({ advance: url }: WorkflowParts): StepBody {
   const body = {
     op: "advance",
     executionId: "${executionId}",
+    generation: "${args.generation}",
     workflow: "${self}",
     callbackUrl: "${callback.url}",
     after: "${after}",

@@ -125,7 +125,7 @@ function stackOf(error: unknown): string {
 
 async function advanceOnce(
   runtime: Runtime,
-  { executionId, workflow, callbackUrl, after }: AdvanceRequest,
+  { executionId, generation, workflow, callbackUrl, after }: AdvanceRequest,
   deadline: number,
 ): Promise<WorkflowDirective> {
   const token = readToken(callbackUrl);
@@ -137,11 +137,17 @@ async function advanceOnce(
       `\`callbackUrl\` of "advance" is ${JSON.stringify(callbackUrl)}. It must be that of an endpoint of ${workflow}.`,
     );
   if (typeof after === "string") await untilGone(runtime, after);
-  const directive = await runtime.host.advance({ executionId, owner: workflow, deadline });
+  const params = { executionId, owner: workflow, generation, deadline };
+  const directive = await runtime.host.advance(params);
   if (directive.kind === "end" && directive.ended?.status === "failed")
     report(stackName(), { FailedExecutions: 1 });
   if (directive.kind === "park" && isLong(directive)) {
-    const isParked = await park(runtime, executionId, directive, detachedToken(workflow));
+    const isParked = await park(
+      runtime,
+      executionId,
+      directive,
+      detachedToken(workflow, generation),
+    );
     return isParked ? leave : { ...leave, kind: "advance", epoch: directive.epoch };
   }
   if (directive.kind === "park" && !(await park(runtime, executionId, directive, callbackUrl)))

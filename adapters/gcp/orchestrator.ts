@@ -58,8 +58,8 @@ export class WorkflowsOrchestrator implements Orchestrator {
       const workflows = await this.#params.workflows();
       if (read.kind === "callback") return (await workflows.wake(read.path)) === "taken";
       // woken twice, it is started twice, which is harmless
-      const input = workflowInput({ executionId, generation: 1, after: read.execution });
-      await workflows.start(workflowOf(read.execution), input);
+      const { execution: after, generation } = read;
+      await workflows.start(workflowOf(after), workflowInput({ executionId, generation, after }));
       return true;
     } catch (error) {
       if (read.kind === "detached" && isNamed(error, "NOT_FOUND")) return false;

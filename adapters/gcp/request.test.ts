@@ -4,9 +4,23 @@ import { bucketName, documentKey, parseDocument, runtimeBucketName } from "./run
 
 const workflow = "projects/p/locations/l/workflows/w/executions/e";
 const right = [
-  { op: "advance", executionId: "x", workflow, callbackUrl: "https://c" },
-  { op: "advance", executionId: "x", workflow, callbackUrl: "https://c", after: null },
-  { op: "advance", executionId: "x", workflow, callbackUrl: "https://c", after: workflow },
+  { op: "advance", executionId: "x", generation: 1, workflow, callbackUrl: "https://c" },
+  {
+    op: "advance",
+    executionId: "x",
+    generation: 1,
+    workflow,
+    callbackUrl: "https://c",
+    after: null,
+  },
+  {
+    op: "advance",
+    executionId: "x",
+    generation: 1,
+    workflow,
+    callbackUrl: "https://c",
+    after: workflow,
+  },
   { op: "task", executionId: "x", callId: "a:0", attempt: 1 },
   { op: "crashed", executionId: "x", callId: "a:0", attempt: 1, why: "it is gone" },
   { op: "page", executionId: "x", key: "tasks/x/1", page: 0 },

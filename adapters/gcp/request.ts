@@ -26,6 +26,7 @@ const workflow = (name: string): Check => [name, isExecution, "the name of a wor
 const fields: Readonly<Record<WorkflowRequest["op"], readonly Check[]>> = {
   advance: [
     text("executionId"),
+    whole("generation", 1),
     workflow("workflow"),
     text("callbackUrl"),
     [

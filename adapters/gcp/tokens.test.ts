@@ -6,7 +6,11 @@ const execution = "projects/12/locations/europe-west4/workflows/prod-f-0123/exec
 describe("tokens and owners", () => {
   it("name the execution of a workflow they are of", () => {
     expect(readToken(execution)).toEqual({ kind: "execution", execution });
-    expect(readToken(detachedToken(execution))).toEqual({ kind: "detached", execution });
+    expect(readToken(detachedToken(execution, 3))).toEqual({
+      kind: "detached",
+      execution,
+      generation: 3,
+    });
     expect(workflowOf(execution)).toBe("projects/12/locations/europe-west4/workflows/prod-f-0123");
     const url = `https://workflowexecutions.googleapis.com/v1/${execution}/callbacks/c-1_2`;
     expect(readToken(url)).toEqual({
@@ -20,7 +24,8 @@ describe("tokens and owners", () => {
     for (const other of [
       "",
       "somebody",
-      "detached:somebody",
+      "detached:1:somebody",
+      `detached:${execution}`,
       `${execution}/callbacks/1`,
       `https://workflowexecutions.googleapis.com/v1/${execution}`,
       `https://workflowexecutions.googleapis.com/v1/${execution}/callbacks/1:cancel/x`,

@@ -1,19 +1,19 @@
 const execution = /projects\/[^/]+\/locations\/[^/]+\/workflows\/[^/]+\/executions\/[^/]+/;
 const callback = new RegExp(`^/v1/${execution.source}/callbacks/[^/]+$`);
-const detached = "detached:";
+const detached = /^detached:(\d+):(.*)$/;
 
 /** What an owner or a wake token says. */
 export type Token =
   /** The callback endpoint at this path of Workflows; `execution` awaits it. */
   | { readonly kind: "callback"; readonly path: string; readonly execution: string }
   /** Nothing awaits: this execution of a workflow has ended, and another one has to be started. */
-  | { readonly kind: "detached"; readonly execution: string }
+  | { readonly kind: "detached"; readonly execution: string; readonly generation: number }
   /** An execution of a workflow, as the owner of advances. */
   | { readonly kind: "execution"; readonly execution: string };
 
-/** The token of an execution of this stack's kind that nothing awaits. */
-export function detachedToken(workflow: string): string {
-  return detached + workflow;
+/** The token of an execution that nothing awaits: what drove it, and which start of its orchestration that was. */
+export function detachedToken(workflow: string, generation: number): string {
+  return `detached:${generation}:${workflow}`;
 }
 
 /**
@@ -21,15 +21,16 @@ export function detachedToken(workflow: string): string {
  * Workflows, wherever a URL may point.
  */
 export function readToken(token: string): Token | undefined {
-  if (token.startsWith(detached)) {
-    const name = token.slice(detached.length);
-    return isExecution(name) ? { kind: "detached", execution: name } : undefined;
-  }
+  const [, generation, name = ""] = detached.exec(token) ?? [];
+  if (generation !== undefined)
+    return isExecution(name)
+      ? { kind: "detached", execution: name, generation: Number(generation) }
+      : undefined;
   if (isExecution(token)) return { kind: "execution", execution: token };
   const path = URL.canParse(token) ? new URL(token).pathname : "";
-  const [name] = execution.exec(path) ?? [];
-  if (name === undefined || !callback.test(path)) return undefined;
-  return { kind: "callback", path, execution: name };
+  const [awaiting] = execution.exec(path) ?? [];
+  if (awaiting === undefined || !callback.test(path)) return undefined;
+  return { kind: "callback", path, execution: awaiting };
 }
 
 /** Resource name of the workflow an execution is of. */

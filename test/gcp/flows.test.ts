@@ -190,6 +190,7 @@ describe.skipIf(noCloud !== undefined)(`flows on gcp (${noCloud ?? "emulated"})`
         {
           op: "advance",
           executionId: "answered",
+          generation: 1,
           workflow: "projects/p/locations/l/workflows/w/executions/e",
           callbackUrl: "https://elsewhere.example/v1/callbacks/1",
         },
@@ -255,8 +256,8 @@ describe.skipIf(noCloud !== undefined)(`long waits on gcp (${noCloud ?? "emulate
     expect(await client.executions.get("detached")).toMatchObject({ status: "waiting" });
     await Promise.all([
       go.answer("detached", "gone"),
-      backend.orchestrator.wake(detachedToken(owner), "detached"),
-      backend.orchestrator.wake(detachedToken(owner), "detached"),
+      backend.orchestrator.wake(detachedToken(owner, 1), "detached"),
+      backend.orchestrator.wake(detachedToken(owner, 1), "detached"),
     ]);
     await vi.waitFor(
       async () => expect((await client.executions.get("detached")).output).toBe("noted gone"),

@@ -86,7 +86,8 @@ describe("the Terraform of a runtime", () => {
     const wanted = (title: string): unknown => {
       if (title.endsWith("_database"))
         return 'resource.name == "projects/my-project/databases/kitaru-agents"';
-      if (title.endsWith("_secrets")) return expect.stringContaining("/secrets/kitaru-agents-");
+      if (title.endsWith("_secrets"))
+        return 'resource.name.startsWith("projects/${data.google_project.this.number}/secrets/kitaru-agents-")';
       return title.endsWith("_workflows") ? undefined : "?";
     };
     for (const [title, expression] of conditions) expect(expression).toEqual(wanted(title));
