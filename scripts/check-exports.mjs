@@ -10,7 +10,7 @@ process.chdir(`${import.meta.dirname}/..`);
 const manifest = JSON.parse(readFileSync("package.json", "utf8"));
 const problems = [];
 /** Started by their paths, by `cdk` or a person: they export nothing. */
-const apps = new Set(["./infra/aws/app", "./infra/azure/app"]);
+const apps = new Set(["./infra/aws/app", "./infra/azure/app", "./infra/gcp/app"]);
 /** The program of the local stack's own child processes; nobody imports it. */
 const started = "adapters/local/handler.ts";
 

@@ -36,6 +36,8 @@ export interface Cloud {
   /** Options of `gcp()`. */
   readonly options: GcpOptions;
   readonly document: RuntimeDocument;
+  /** Environment under which the stack finds the emulators. */
+  readonly env: Readonly<Record<string, string>>;
   readonly issuer: Issuer;
   readonly functions: Readonly<Record<FunctionName, CloudFunction>>;
   readonly workflows: WorkflowsEmulator;
@@ -91,6 +93,11 @@ export async function startCloud(cloudOptions: CloudOptions = {}): Promise<Cloud
     throw new Error("three proxies have been started");
   const source = mkdtempSync(join(tmpdir(), "kitaru-functions-"));
   bundleFunctions(source);
+  const env = {
+    FIRESTORE_EMULATOR_HOST: database.endpoint,
+    STORAGE_EMULATOR_HOST: bucketProxy.endpoint,
+    KITARU_GCP_ENDPOINT: orchestration.endpoint,
+  };
   const environment = (callers: string, timeoutSeconds: number) => (audience: string) => ({
     KITARU_GCP_NAME: name,
     KITARU_GCP_PROJECT: project,
@@ -101,9 +108,7 @@ export async function startCloud(cloudOptions: CloudOptions = {}): Promise<Cloud
     KITARU_GCP_CALLERS: callers,
     KITARU_GCP_KEYS_URL: issuer.endpoint,
     KITARU_GCP_TIMEOUT_SECONDS: String(timeoutSeconds),
-    FIRESTORE_EMULATOR_HOST: database.endpoint.replace("http://", ""),
-    STORAGE_EMULATOR_HOST: bucketProxy.endpoint,
-    KITARU_GCP_ENDPOINT: orchestration.endpoint,
+    ...env,
     ...cloudOptions.environment,
   });
   const serve = (target: string, callers: string, seconds = 60, as = target) =>
@@ -169,6 +174,7 @@ export async function startCloud(cloudOptions: CloudOptions = {}): Promise<Cloud
       },
     },
     document,
+    env,
     issuer,
     functions,
     workflows,

@@ -2,6 +2,7 @@ import { rmSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { aws } from "../../adapters/aws/index.ts";
 import { azure } from "../../adapters/azure/index.ts";
+import { gcp } from "../../adapters/gcp/index.ts";
 import { local } from "../../adapters/local/index.ts";
 import type { StackDefinition } from "../../core/config.ts";
 import { KitaruClient, configure } from "../../core/index.ts";
@@ -10,6 +11,7 @@ import { closeStacks, openStack } from "../../core/stacks.ts";
 import { type Cloud, noCloud, startCloud } from "../aws/cloud.ts";
 import { noCloud as noAzure, startCloud as startAzure } from "../azure/cloud.ts";
 import { project } from "../deployments/project.ts";
+import { noCloud as noGcp, startCloud as startGcp } from "../gcp/cloud.ts";
 import { type Scenario, scenarios, written } from "./examples.ts";
 import { journalOf } from "./journal.ts";
 import { copyProgram, runOn } from "./switch.ts";
@@ -48,6 +50,17 @@ const rows: readonly Row[] = [
       const { name, connectionString, close } = await startAzure();
       process.env["AZURE_STORAGE"] = connectionString;
       return { definition: azure({ name, connectionString }), close };
+    },
+  },
+  {
+    stack: "gcp",
+    missing: noGcp,
+    written:
+      '{ local: local(), gcp: gcp({ name: "agents", project: "agents-project", region: "europe-west4" }) }',
+    start: async () => {
+      const { options, env, close } = await startGcp();
+      Object.assign(process.env, env);
+      return { definition: gcp(options), close };
     },
   },
 ];

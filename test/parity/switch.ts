@@ -25,4 +25,5 @@ export async function runOn(root: string, stack: string, stacks: string): Promis
 const imports = `import { defineConfig } from "kitaru";
 import { aws } from "kitaru/aws";
 import { azure } from "kitaru/azure";
+import { gcp } from "kitaru/gcp";
 import { local } from "kitaru/local";`;
