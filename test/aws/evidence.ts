@@ -7,11 +7,12 @@ import { openStack } from "../../core/stacks.ts";
 import type { Entry } from "../../core/journal/entry.ts";
 import { entriesOf } from "../parity/journal.ts";
 import { approve, faulty } from "./fixtures/faulty-flows.ts";
-import type { Cloud } from "./cloud.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "kitaru-evidence-"));
 
 interface Rounds {
+  /** @default "aws" */
+  readonly stack?: string;
   readonly name: string;
   readonly rounds: number;
   /** Rounds under way at once. @default 8 */
@@ -31,7 +32,10 @@ interface Rounds {
  * Run flows while things go wrong, with the sweep beside them, and hold what each left against its result. Resolves to the
  * number of runs of a call that came to nothing, since no outcome was recorded of them.
  */
-export async function runRounds(cloud: Cloud, params: Rounds): Promise<number> {
+export async function runRounds(
+  cloud: { sweep(): Promise<void> },
+  params: Rounds,
+): Promise<number> {
   const { rounds, atOnce = 8, isSwept = true } = params;
   const state = { next: 0, lost: 0, isOver: false };
   const lane = async (): Promise<void> => {
@@ -59,6 +63,7 @@ async function oneRound(params: Rounds, round: number): Promise<number> {
     isolated = false,
     answerAfter = () => Math.random() * 1000,
     discarded = 0,
+    stack = "aws",
   } = params;
   const id = `${name}-${round}`;
   const handle = await persist(async () => {
@@ -82,9 +87,9 @@ async function oneRound(params: Rounds, round: number): Promise<number> {
     if (place === -1 || tokens.length - 1 - place > discarded)
       throw new Error(`${id}: ${call} ran again after its outcome was recorded: ${tokens.join()}`);
   }
-  const runtime = await openStack("aws");
+  const runtime = await openStack(stack);
   const outcomes = (await entriesOf(runtime, id)).filter(isOutcome).map((entry) => entry.id);
-  const { status, pendingWaits } = await new KitaruClient({ stack: "aws" }).executions.get(id);
+  const { status, pendingWaits } = await new KitaruClient({ stack }).executions.get(id);
   expect({ id, status, pendingWaits, outcomes: outcomes.toSorted() }).toEqual({
     id,
     status: "completed",
