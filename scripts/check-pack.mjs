@@ -58,6 +58,7 @@ try {
   install();
   typecheck();
   runOn("node", process.execPath);
+  runOnCloud(process.execPath);
   const oldest = oldestNode(manifest.engines.node.replace(">=", ""));
   if (oldest) runOn("node", oldest);
 } finally {
@@ -118,6 +119,38 @@ function runOn(name, node) {
   if (item.status !== "completed") throw new Error(`kitaru ${args.join(" ")}: ${item.status}`);
   runDeployed(node, program);
   console.log(`note: runs on ${name} ${version}`);
+}
+
+/** A user's stack in Google Cloud, with nothing of Google's installed and then with what the message says. */
+function runOnCloud(node) {
+  write(
+    "cloud.ts",
+    `
+import { gcp } from "kitaru/gcp";
+import { kitaruRuntime } from "kitaru/infra/gcp";
+
+const place = { name: "agents", project: "my-project", region: "europe-west4" };
+const { resource } = kitaruRuntime(place);
+const error: unknown = await gcp(place)
+  .open({ name: "prod", root: "." })
+  .catch((reason: unknown) => reason);
+console.log(Object.keys(resource).length > 5, error instanceof Error ? error.message : error);
+`,
+  );
+  const env = { ...process.env, METADATA_SERVER_DETECTION: "none", HOME: project };
+  delete env.GOOGLE_APPLICATION_CREDENTIALS;
+  const said = () => exec(node, ["cloud.ts"], { cwd: project, env }).trim();
+  expectIn(said(), "true", "npm install google-auth-library");
+  const version = manifest.devDependencies["google-auth-library"];
+  const options = ["--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund"];
+  exec("npm", ["install", ...options, `google-auth-library@${version}`], { cwd: project });
+  expectIn(said(), "true", "no Google Cloud credentials were found");
+  console.log("note: kitaru/gcp needs google-auth-library alone, and names it");
+}
+
+function expectIn(text, ...parts) {
+  for (const part of parts)
+    if (!text.includes(part)) throw new Error(`printed ${text}, without ${part}`);
 }
 
 /** A version that was built here, in this process and in that of its isolated checkpoint. */
