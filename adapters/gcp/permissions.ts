@@ -14,7 +14,6 @@ export type Role = "advance" | "task" | "sweep" | "api" | "workflows";
 const documents: Grant = {
   on: "database",
   permissions: [
-    "datastore.databases.get",
     "datastore.entities.create",
     "datastore.entities.get",
     "datastore.entities.list",

@@ -17,6 +17,7 @@ import { type Issuer, startIssuer } from "../emulators/issuer.ts";
 import type { Emulator } from "../emulators/server.ts";
 import { type WorkflowsEmulator, startWorkflows } from "../emulators/workflows/service.ts";
 import { type CloudFunction, startFunction } from "./functions.ts";
+import { type Account, type Iam, startIam } from "./iam.ts";
 
 /** Why there is no emulated cloud here; undefined when there is. */
 export const noCloud: string | undefined = noFirestore;
@@ -38,6 +39,8 @@ export interface Cloud {
   readonly document: RuntimeDocument;
   /** Environment under which the stack finds the emulators. */
   readonly env: Readonly<Record<string, string>>;
+  /** What stands between each account of the functions and the services. */
+  readonly iam: Readonly<Record<Account, Iam>>;
   readonly issuer: Issuer;
   readonly functions: Readonly<Record<FunctionName, CloudFunction>>;
   readonly workflows: WorkflowsEmulator;
@@ -98,21 +101,33 @@ export async function startCloud(cloudOptions: CloudOptions = {}): Promise<Cloud
     STORAGE_EMULATOR_HOST: bucketProxy.endpoint,
     KITARU_GCP_ENDPOINT: orchestration.endpoint,
   };
-  const environment = (callers: string, timeoutSeconds: number) => (audience: string) => ({
-    KITARU_GCP_NAME: name,
-    KITARU_GCP_PROJECT: project,
-    KITARU_GCP_REGION: region,
-    KITARU_GCP_DATABASE: `kitaru-${name}`,
-    KITARU_GCP_BUCKET: bucket,
-    KITARU_GCP_AUDIENCE: audience,
-    KITARU_GCP_CALLERS: callers,
-    KITARU_GCP_KEYS_URL: issuer.endpoint,
-    KITARU_GCP_TIMEOUT_SECONDS: String(timeoutSeconds),
-    ...env,
-    ...cloudOptions.environment,
-  });
-  const serve = (target: string, callers: string, seconds = 60, as = target) =>
-    startFunction({ target, name: as, source, environment: environment(callers, seconds) });
+  const environment =
+    (callers: string, timeoutSeconds: number, iam: Iam) => (audience: string) => ({
+      KITARU_GCP_NAME: name,
+      KITARU_GCP_PROJECT: project,
+      KITARU_GCP_REGION: region,
+      KITARU_GCP_DATABASE: `kitaru-${name}`,
+      KITARU_GCP_BUCKET: bucket,
+      KITARU_GCP_AUDIENCE: audience,
+      KITARU_GCP_CALLERS: callers,
+      KITARU_GCP_KEYS_URL: issuer.endpoint,
+      KITARU_GCP_TIMEOUT_SECONDS: String(timeoutSeconds),
+      ...iam.env,
+      ...cloudOptions.environment,
+    });
+  const iam: Record<Account, Iam> = {
+    advance: await startIam("advance", env),
+    task: await startIam("task", env),
+    sweep: await startIam("sweep", env),
+    api: await startIam("api", env),
+  };
+  const serve = (target: Account, callers: string, seconds = 60, as: string = target) =>
+    startFunction({
+      target,
+      name: as,
+      source,
+      environment: environment(callers, seconds, iam[target]),
+    });
   const [advance, task, large, sweep, api] = await Promise.all([
     serve("advance", accounts.workflows, cloudOptions.advanceSeconds),
     serve("task", accounts.workflows),
@@ -153,6 +168,7 @@ export async function startCloud(cloudOptions: CloudOptions = {}): Promise<Cloud
   };
   const parts: readonly Pick<Emulator, "close">[] = [
     ...Object.values(functions),
+    ...Object.values(iam),
     workflows,
     firestore,
     storage,
@@ -175,6 +191,7 @@ export async function startCloud(cloudOptions: CloudOptions = {}): Promise<Cloud
     },
     document,
     env,
+    iam,
     issuer,
     functions,
     workflows,

@@ -1,19 +1,48 @@
+import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { gcp } from "../../adapters/gcp/index.ts";
+import { permissions } from "../../adapters/gcp/permissions.ts";
 import { detachedToken } from "../../adapters/gcp/tokens.ts";
 import { KitaruClient, configure } from "../../core/index.ts";
 import { closeStacks, openStack } from "../../core/stacks.ts";
+import { project } from "../deployments/project.ts";
 import type { Fate } from "../emulators/fault-proxy.ts";
 import type { Execution } from "../emulators/workflows/execution.ts";
 import { entriesOf } from "../parity/journal.ts";
 import { type Cloud, noCloud, startCloud } from "./cloud.ts";
 import { broken, crashing, go, many, patient, sized, sleepy } from "./fixtures/flows.ts";
 
+const preload = fileURLToPath(new URL("../from-source.ts", import.meta.url));
+const program = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
 const pass: Fate = { kind: "pass" };
 const folder = mkdtempSync(join(tmpdir(), "kitaru-gcp-"));
+/**
+ * Permissions that only other flows than those of this file need: models and their secrets, child flows and what waits for them,
+ * values above 16 KB, long advances that look for a cancel; the right to list makes "there is none" of "forbidden".
+ */
+const unneededHere = {
+  advance: [
+    "datastore.entities.get",
+    "secretmanager.versions.access",
+    "storage.objects.list",
+    "workflows.callbacks.send",
+    "workflows.executions.create",
+  ],
+  task: [
+    "datastore.entities.get",
+    "datastore.entities.update",
+    "secretmanager.versions.access",
+    "storage.objects.create",
+    "storage.objects.list",
+  ],
+  sweep: ["datastore.entities.create", "datastore.entities.get", "workflows.executions.get"],
+  api: ["storage.objects.create", "storage.objects.list", "workflows.executions.get"],
+};
 const entry = new URL("fixtures/flows.ts", import.meta.url);
 
 describe.skipIf(noCloud !== undefined)(`flows on gcp (${noCloud ?? "emulated"})`, () => {
@@ -218,6 +247,40 @@ describe.skipIf(noCloud !== undefined)(`flows on gcp (${noCloud ?? "emulated"})`
     });
     expect(await ended("api")).toMatchObject({ status: "completed", output: "noted gone" });
   }, 60_000);
+
+  test("kitaru deploy publishes the bundle, its workflows and a version, which kitaru invoke runs", async () => {
+    const { name, project: id, region } = cloud.options;
+    const place = JSON.stringify({ name, project: id, region });
+    const root = await project({
+      "late.ts": `import { flow, sleep } from "kitaru";
+export const late = flow("late", async (ms: number) => { await sleep(ms); return "late"; });`,
+      "kitaru.config.ts": `import { defineConfig } from "kitaru";
+import { gcp } from "kitaru/gcp";
+export default defineConfig({ stack: "prod", stacks: { prod: gcp(${place}) } });`,
+    });
+    const kitaru = async (...args: readonly string[]): Promise<{ readonly item?: object }> => {
+      const all = [`--import=${preload}`, program, ...args, "--output", "json"];
+      const env = { ...process.env, ...cloud.env };
+      const { stdout } = await promisify(execFile)(process.execPath, all, { cwd: root, env });
+      return JSON.parse(stdout) as { readonly item?: object };
+    };
+    expect(await kitaru("deploy", "late.ts")).toMatchObject({ count: 1 });
+    const invoked = await kitaru("invoke", "late", "--input", "1100", "--wait");
+    expect(invoked.item).toMatchObject({ status: "completed", version: "1", stack: "prod" });
+    const steps = cloud.workflows.executions.find((one) => one.name.includes("/agents-late-"));
+    expect(steps?.steps).toContain("park");
+  }, 90_000);
+
+  test("no function has asked for what its account may not, and what it may is needed", () => {
+    const accounts = ["advance", "task", "sweep", "api"] as const;
+    const refused = accounts.flatMap((account) => [...cloud.iam[account].refused]);
+    expect(refused).toEqual([]);
+    const spare = accounts.map((account) => {
+      const granted = permissions[account].flatMap((grant) => grant.permissions);
+      return [account, granted.filter((one) => !cloud.iam[account].needed.has(one)).toSorted()];
+    });
+    expect(Object.fromEntries(spare)).toEqual(unneededHere);
+  });
 
   async function factsOf(id: string): Promise<{ readonly bundle: string }> {
     const { records } = (await openStack("gcp")).backend;
