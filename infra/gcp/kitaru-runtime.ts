@@ -116,7 +116,11 @@ function check({ name, project, region, taskSizes = [] }: KitaruRuntimeProps): v
   if (!/^[a-z][a-z0-9-]{1,17}[a-z0-9]$/.test(name))
     refuse(`the name ${JSON.stringify(name)} is not 3 to 19 lower-case letters, digits and "-".`);
   if (project === "" || region === "") refuse("`project` and `region` are needed.");
-  for (const { name: size, timeoutSeconds = 0 } of taskSizes) {
+  for (const { name: size, timeoutSeconds = 0, memoryMb = 0, storageMb = 0 } of taskSizes) {
+    if (memoryMb + storageMb > 32_768)
+      refuse(
+        `the size "${size}" has ${memoryMb + storageMb} MB with its files; a function has at most 32,768.`,
+      );
     if (!/^[a-z0-9]{1,12}$/.test(size))
       refuse(`the size ${JSON.stringify(size)} is not 1 to 12 lower-case letters and digits.`);
     if (timeoutSeconds > 1800)
@@ -313,8 +317,8 @@ function functionOf(props: KitaruRuntimeProps, end: string, fn: FunctionProps): 
     ],
     service_config: [
       {
-        available_memory: `${memoryMb}M`,
-        available_cpu: "1",
+        available_memory: `${memoryMb}Mi`,
+        available_cpu: String(cpusFor(memoryMb)),
         timeout_seconds: timeoutSeconds,
         min_instance_count: 0,
         max_instance_count: end === "sweep" ? 1 : maxInstances,
@@ -332,6 +336,11 @@ function functionOf(props: KitaruRuntimeProps, end: string, fn: FunctionProps): 
       `google_service_account.${role}`,
     ],
   };
+}
+
+/** The fewest CPUs that so much memory may have (https://cloud.google.com/run/docs/configuring/services/memory-limits). */
+function cpusFor(memoryMb: number): number {
+  return [1, 2, 4, 6].find((cpus) => memoryMb <= cpus * 4096) ?? 8;
 }
 
 function environmentOf(

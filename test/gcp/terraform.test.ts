@@ -114,6 +114,14 @@ describe("the Terraform of a runtime", () => {
     expect(Object.keys(closed ?? {})).not.toContain("api");
   });
 
+  test("gives each function the CPUs its memory asks for", () => {
+    const sizes = Object.values(resource["google_cloudfunctions2_function"] ?? {}).map((body) => {
+      const [service] = body["service_config"] as readonly Record<string, string>[];
+      return `${service?.["available_cpu"]} ${service?.["available_memory"]}`;
+    });
+    expect(sizes).toEqual(["1 1024Mi", "1 1536Mi", "4 8704Mi", "1 512Mi", "1 512Mi"]);
+  });
+
   test("keeps what holds data when the rest is destroyed, and lets it be restored to a point in time", () => {
     const database = resource["google_firestore_database"]?.["this"];
     expect(database).toMatchObject({
@@ -182,6 +190,9 @@ describe("the Terraform of a runtime", () => {
     expect(make({ project: "" })).toThrow("`project` and `region`");
     expect(make({ taskSizes: [{ name: "Big" }] })).toThrow('"Big"');
     expect(make({ taskSizes: [{ name: "slow", timeoutSeconds: 3600 }] })).toThrow("1800");
+    expect(make({ taskSizes: [{ name: "vast", memoryMb: 32_768, storageMb: 1 }] })).toThrow(
+      "32,768",
+    );
     const longest = make({ name: "a".repeat(19) })().resource["google_service_account"] ?? {};
     for (const { account_id: id } of Object.values(longest))
       expect(textOf(id).length).toBeLessThanOrEqual(30);
