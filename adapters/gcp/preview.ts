@@ -1,18 +1,25 @@
 import type { EmittedFlow } from "../../core/plan/offer.ts";
 import type { FlowPlan, Plan } from "../../core/plan/plan.ts";
-import { type WorkflowDefinition, workflowDefinition } from "./emit.ts";
+import {
+  type WorkflowDefinition,
+  type WorkflowParts,
+  emitWorkflow,
+  workflowDefinition,
+} from "./emit.ts";
 import { workflowName } from "./names.ts";
 
 /** The workflow a deployment would create; REGION and PROJECT stand where only a deployment knows them. */
 export function previewFlow(stack: string, plan: Plan, flow: FlowPlan): EmittedFlow {
   const url = (role: string): string =>
     `https://REGION-PROJECT.cloudfunctions.net/kitaru-${stack}-${role}`;
-  const definition = workflowDefinition(plan, {
+  const parts: WorkflowParts = {
     advance: url("advance"),
     task: () => url("task-SIZE"), // which size it gets is known to a deployment
-  });
+  };
+  const definition = workflowDefinition(plan, parts);
   const name = workflowName(stack, flow.flow, plan.bundle);
-  return { name, definition, edges: edgesOf(definition.main.steps) };
+  const source = emitWorkflow(plan, flow, parts);
+  return { name, definition, source, edges: edgesOf(definition.main.steps) };
 }
 
 /** Where each step may lead: to what it names, else to the one below. */

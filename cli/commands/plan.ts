@@ -64,15 +64,16 @@ async function plan(say: Console, target: string, { stack, output }: PlanOptions
   const planned = await planOf(say, target);
   const problems = await problemsOf(planned.plan, definition);
   const emitted = await definition.plan(planned.plan, planned.flow);
-  say.item(
-    { ...emitted, problems },
-    output === "mermaid" ? mermaid(emitted) : [JSON.stringify(emitted.definition, undefined, 2)],
-  );
+  say.item({ ...emitted, problems }, output === "mermaid" ? mermaid(emitted) : [textOf(emitted)]);
   if (problems.length > 0)
     throw new CommandError(
       "plan",
       `It cannot be deployed to stack "${name}". ${problems.join(" ")}`,
     );
+}
+
+function textOf({ definition, source }: EmittedFlow): string {
+  return source?.trimEnd() ?? JSON.stringify(definition, undefined, 2);
 }
 
 async function problemsOf(

@@ -6,6 +6,8 @@ export interface EmittedFlow {
   readonly name: string;
   /** In the cloud's own language; names of the account and region stand where only a deployment knows them. */
   readonly definition: object;
+  /** The definition as the cloud takes it, where that is not JSON. */
+  readonly source?: string;
   /** Where each state may lead, by name. */
   readonly edges: readonly (readonly [from: string, to: string])[];
 }

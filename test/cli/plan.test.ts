@@ -2,9 +2,11 @@ import { rm } from "node:fs/promises";
 import validate from "asl-validator";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { aws } from "../../adapters/aws/index.ts";
+import { gcp } from "../../adapters/gcp/index.ts";
 import { local } from "../../adapters/local/index.ts";
 import { configure } from "../../core/stacks.ts";
 import { project } from "../deployments/project.ts";
+import { parseDefinition } from "../emulators/workflows/definition.ts";
 import { kitaru } from "./command-line.ts";
 
 let root = "";
@@ -29,7 +31,8 @@ beforeAll(async () => {
   const cloud = aws({ name: "agents" });
   // an execution is recorded here, and priced as if it had run there
   const priced = { ...local({ folder: root }), estimate: cloud.estimate };
-  const stacks = { local: local({ folder: root }), priced, aws: cloud };
+  const google = gcp({ name: "agents", project: "agents-project", region: "europe-west4" });
+  const stacks = { local: local({ folder: root }), priced, aws: cloud, gcp: google };
   configure({ root, config: { stacks } });
 });
 afterAll(() => rm(root, { recursive: true }));
@@ -50,6 +53,23 @@ test("plan tells the state machine a deployment would create, and asks nobody", 
   const { out: chart } = await run("plan", "flows.ts:trip", "--stack", "aws", "-o", "mermaid");
   expect(chart).toMatch(/^flowchart TD\n {2}s0\["Start"\]\n/);
   expect(chart).toContain('["Wait for go"]');
+});
+
+test("plan tells the source of the workflow a deployment would create, and cost what it costs", async () => {
+  const { out, err } = await run("plan", "flows.ts:trip", "--stack", "gcp");
+  expect(err).toBe("");
+  expect(out).toMatch(/^# kitaru flow trip, bundle [0-9a-f]{12}\nmain:\n {2}params:\n/);
+  expect(
+    parseDefinition(out)
+      .get("main")
+      ?.steps.map(({ name }) => name),
+  ).toEqual(expect.arrayContaining(["wait_for_go", "run_far", "renew"]));
+  const { out: json } = await run("plan", "flows.ts:trip", "--stack", "gcp", "-o", "json");
+  expect(JSON.parse(json)).toMatchObject({ item: { source: out, definition: { main: {} } } });
+  const { out: chart } = await run("plan", "flows.ts:trip", "--stack", "gcp", "-o", "mermaid");
+  expect(chart).toContain('["wait_for_go"]');
+  const { out: costs } = await run("cost", "flows.ts:trip", "--stack", "gcp");
+  expect(costs).toMatch(/Workflows, internal steps +[\d,]+ +step +\$0\.0000100/);
 });
 
 test("plan tells what the stack cannot do, each limit by itself, and fails", async () => {

@@ -3,6 +3,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { WorkflowDirective } from "../../adapters/gcp/directive.ts";
 import { leave } from "../../adapters/gcp/directive.ts";
 import { emitWorkflow } from "../../adapters/gcp/emit.ts";
+import { estimateCost } from "../../adapters/gcp/estimate.ts";
+import { prices } from "../../adapters/gcp/prices.ts";
 import type { Plan } from "../../core/plan/plan.ts";
 import { deployWorkflow, executionsClient, place } from "../emulators/workflows/client.ts";
 import type { Execution } from "../emulators/workflows/execution.ts";
@@ -230,6 +232,26 @@ test("what it remembers does not grow, and a turn takes the steps it is counted 
   const fanned = await run("lost", script([turn, completed], lost));
   expect(askedOf("lost", "crashed")).toHaveLength(100);
   expect(fanned.used.steps).toBeLessThanOrEqual(2 * 8 + 100 * 10);
+});
+
+test("it takes the steps an estimate counts", async () => {
+  const estimated = async (rests: number, isolated: number): Promise<number> => {
+    const work = { inline: 0, isolated, rests, largeValues: 0, seconds: 0 };
+    const { chosen } = await estimateCost(work, 1);
+    const steps = chosen.items.filter(({ unit }) => unit === prices.internalStep.unit);
+    return steps.reduce((sum, { quantity }) => sum + quantity, 0);
+  };
+  const park = { kind: "park", label: "approve", seconds: 60 } as const;
+  const turns = script([park, park, completed]);
+  const waiting = await run("two-rests", async (asked) => {
+    const headers = { authorization: "Bearer emulated" };
+    await fetch(String(asked["callbackUrl"]), { method: "POST", headers });
+    return turns(asked);
+  });
+  expect(waiting.used.steps).toBe(await estimated(2, 0));
+  const turn = { kind: "tasks", label: "render", tasks: [task("render", 0)], count: 1 } as const;
+  const working = await run("one-task", script([turn, completed]));
+  expect(working.used.steps).toBe(await estimated(0, 1));
 });
 
 test("a directive it does not know fails it", async () => {
