@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
-import { instanceId, pageInstanceId, readToken, wakeToken } from "./durable-ids.ts";
+import { generationOf, instanceId, pageInstanceId, readToken, wakeToken } from "./durable-ids.ts";
 
 test("an instance is named after its execution and generation", () => {
   expect(instanceId("order-1", 2)).toBe("order-1:2");
+  expect(generationOf(instanceId("order-1/pay:0", 12))).toBe(12);
 });
 
 test("an id that no instance may have, or that is too long, is told apart by a hash", () => {

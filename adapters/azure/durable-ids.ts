@@ -15,6 +15,11 @@ export function instanceId(executionId: string, generation: number): string {
   return `${executionId.replaceAll("/", "-").slice(0, longest - 17)}-${hash}${end}`;
 }
 
+/** The generation that an instance drives. */
+export function generationOf(instance: string): number {
+  return Number(instance.slice(instance.lastIndexOf(":") + 1));
+}
+
 /** Characters kept for {@link pageInstanceId}. */
 const pageEnd = 24;
 

@@ -47,6 +47,7 @@ export interface DurableClient {
   start(orchestration: string, instance: string, input: object): Promise<void>;
   /** False when there is no such instance. */
   raise(instance: string, event: string): Promise<boolean>;
+  /** Resolves also when there is no such instance. */
   terminate(instance: string, why: string): Promise<void>;
 }
 
@@ -90,7 +91,13 @@ export function clientOf(context: InvocationContext): DurableClient {
         throw error;
       }
     },
-    terminate: (instance, why) => client.terminate(instance, why),
+    terminate: async (instance, why) => {
+      try {
+        await client.terminate(instance, why);
+      } catch (error) {
+        if (!isMissing(error)) throw error;
+      }
+    },
   };
 }
 

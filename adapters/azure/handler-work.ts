@@ -12,7 +12,7 @@ import {
   readPage,
 } from "./directive.ts";
 import type { DurableClient } from "./durable.ts";
-import { instanceId, readToken, wakeToken } from "./durable-ids.ts";
+import { generationOf, instanceId, readToken, wakeToken } from "./durable-ids.ts";
 import type { Instances } from "./orchestrator.ts";
 import {
   type AdvanceInput,
@@ -32,9 +32,14 @@ export async function advance(
   client: DurableClient,
 ): Promise<LoopDirective> {
   const { host, backend } = runtimeOf(client);
-  const directive = await host.advance({ executionId, owner, deadline: Date.now() + timeMs() });
+  const directive = await host.advance({
+    executionId,
+    owner,
+    generation: generationOf(owner),
+    deadline: Date.now() + timeMs(),
+  });
   if (directive.kind === "end" && directive.ended?.status === "cancelled")
-    await endInstance(client, owner);
+    await endInstance(client, owner, "cancelled");
   return loopDirective(directive, {
     executionId,
     turn,
@@ -80,12 +85,12 @@ export async function sweep(client: DurableClient): Promise<{ readonly overdue: 
   return { overdue: await runtimeOf(client).host.sweep() };
 }
 
-/** A cancelled execution ends its instance, so that the portal shows what happened. Best effort: it ends anyway. */
-async function endInstance(client: DurableClient, owner: string): Promise<void> {
+/** What is ended here would end by itself at its next advance, so this is best effort; the portal shows it at once. */
+async function endInstance(client: DurableClient, instance: string, why: string): Promise<void> {
   try {
-    await client.terminate(owner, "cancelled");
+    await client.terminate(instance, why);
   } catch (error) {
-    process.stderr.write(`The instance ${owner} could not be ended: ${messageOf(error)}\n`);
+    process.stderr.write(`The instance ${instance} could not be ended: ${messageOf(error)}\n`);
   }
 }
 
@@ -98,6 +103,8 @@ function instancesOf(client: DurableClient): Instances {
         return found !== undefined && client.raise(found.instance, found.event);
       }
       const { executionId, flow, generation } = message;
+      if (generation > 1)
+        await endInstance(client, instanceId(executionId, generation - 1), "restarted");
       const input: LoopInput = { executionId, flow };
       await client.start(functionNames.loop, instanceId(executionId, generation), input);
       return true;

@@ -19,6 +19,8 @@ export interface Passing {
 /** What becomes of a request. */
 export type Fate =
   | { readonly kind: "pass" }
+  /** Arrives later. */
+  | { readonly kind: "hold"; readonly until: Promise<void> }
   /** Never arrives; this is answered instead. */
   | { readonly kind: "answer"; readonly status: number; readonly body: string }
   /** Arrives and is carried out, but the connection breaks before the reply. */
@@ -80,6 +82,7 @@ async function handle(
     body,
   };
   const fate = proxy.authorize(passing) ?? proxy.fate(passing);
+  if (fate.kind === "hold") await fate.until;
   if (fate.kind === "answer") {
     outgoing.writeHead(fate.status, { "content-type": "application/x-amz-json-1.0" });
     outgoing.end(fate.body);

@@ -19,6 +19,8 @@ export interface HubFaults {
   /** Share of events that are lost, and that come twice. */
   readonly lostEvents?: number;
   readonly doubledEvents?: number;
+  /** Share of queue messages that are taken and lost. */
+  readonly lostMessages?: number;
   /** Time an activity has before its process is ended, in milliseconds. */
   readonly timeoutMs?: number;
   /** Clocks of the app's processes differ by up to so much. */
@@ -33,6 +35,7 @@ export interface HubCounts {
   doubled: number;
   lostEvents: number;
   doubledEvents: number;
+  lostMessages: number;
 }
 
 /** Stores instances, and takes each as far as its history allows: at least once, like the extension. */
@@ -46,6 +49,7 @@ export class TaskHub {
     doubled: 0,
     lostEvents: 0,
     doubledEvents: 0,
+    lostMessages: 0,
   };
   readonly #workers: Workers;
   readonly #client: () => object;

@@ -38,7 +38,9 @@ export class Queues {
       await Promise.all(
         messages.map(async ({ messageId, popReceipt, messageText, dequeueCount }) => {
           try {
-            await this.#workers.call(name, this.#hub.request(name, messageText));
+            if (Math.random() < (this.#hub.faults.lostMessages ?? 0))
+              this.#hub.counts.lostMessages += 1;
+            else await this.#workers.call(name, this.#hub.request(name, messageText));
           } catch {
             if (dequeueCount < mostTries) return;
             await poison.sendMessage(messageText);

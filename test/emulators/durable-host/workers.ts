@@ -145,6 +145,7 @@ export class Workers {
       });
     });
     ready.catch(() => undefined);
+    child.on("error", () => child.kill("SIGKILL")); // what was sent to a process that has ended
     if (offsetMs !== 0) child.send({ offsetMs });
     return { child, ready, running };
   }
