@@ -1,10 +1,11 @@
 import { aws } from "./aws.ts";
+import { azure } from "./azure.ts";
 import type { CaseName } from "./cases.ts";
 import type { EmitCloud } from "./cloud.ts";
 import { gcp } from "./gcp.ts";
 
 /** Every cloud flows are emitted for. One that is added here fills in each case below, or nothing compiles. */
-export const clouds = { aws, gcp } as const satisfies Readonly<Record<string, EmitCloud>>;
+export const clouds = { aws, gcp, azure } as const satisfies Readonly<Record<string, EmitCloud>>;
 
 /** Name of a cloud. */
 export type Cloud = keyof typeof clouds;
@@ -281,6 +282,19 @@ worth_another_try:
         return: false
 `,
     },
+    azure: {
+      path: ["call kitaru-advance-1", "call kitaru-advance-1"],
+      emitted: `Advance: activity kitaru-advance-1, tried 8 times
+  -> Advance
+  -> Wait
+  -> Completed
+  -> Failed
+Wait: any([event wake:TURN, timer until the wait is due, at most 24 h])
+  -> Advance
+Completed: return
+Failed: throw, so that the instance has failed too
+`,
+    },
   },
   "one wait": {
     aws: {
@@ -386,6 +400,22 @@ after_wait_for_approve:
   assign:
     - taken: \${taken + 8}
   next: open
+`,
+    },
+    azure: {
+      path: [
+        "call kitaru-advance-1",
+        "any(event wake:0, timer (cancelled))",
+        "call kitaru-advance-1",
+      ],
+      emitted: `Advance: activity kitaru-advance-1, tried 8 times
+  -> Advance
+  -> Wait for approve
+  -> Wait
+  -> Completed
+  -> Failed
+Wait for approve: any([event wake:TURN, timer until the wait is due, at most 24 h])
+  -> Advance
 `,
     },
   },
@@ -563,6 +593,29 @@ after_wait_for_sign_off:
   next: open
 `,
     },
+    azure: {
+      path: [
+        "call kitaru-advance-1",
+        "any(event wake:0, timer (cancelled))",
+        "call kitaru-advance-1",
+        "any(event wake:1, timer)",
+        "call kitaru-advance-1",
+        "any(event wake:2, timer (cancelled))",
+        "call kitaru-advance-1",
+      ],
+      emitted: `Advance: activity kitaru-advance-1, tried 8 times
+  -> Advance
+  -> Wait for approve
+  -> Wait for sign-off
+  -> Wait
+  -> Completed
+  -> Failed
+Wait for approve: any([event wake:TURN, timer until the wait is due, at most 24 h])
+  -> Advance
+Wait for sign-off: any([event wake:TURN, timer until the wait is due, at most 24 h])
+  -> Advance
+`,
+    },
   },
   sleep: {
     aws: {
@@ -582,6 +635,10 @@ after_wait_for_sign_off:
         "route",
         "finished",
       ],
+      emitted: same,
+    },
+    azure: {
+      path: ["call kitaru-advance-1", "any(event wake:0, timer)", "call kitaru-advance-1"],
       emitted: same,
     },
   },
@@ -1080,6 +1137,21 @@ never_begun:
             return: true
     - otherwise:
         return: false
+`,
+    },
+    azure: {
+      path: ["call kitaru-advance-1", "all(call kitaru-task-1)", "call kitaru-advance-1"],
+      emitted: `Advance: activity kitaru-advance-1, tried 8 times
+  -> Advance
+  -> Wait
+  -> Run render
+  -> Run tasks
+  -> Completed
+  -> Failed
+Run render: all([activity kitaru-task-1, …])
+  -> Advance
+Run tasks: all([orchestration kitaru-tasks-1 for each 50 attempts, …])
+  -> Advance
 `,
     },
   },
@@ -1714,6 +1786,32 @@ never_begun:
         return: false
 `,
     },
+    azure: {
+      path: [
+        "call kitaru-advance-1",
+        "all(3 times call kitaru-task-1)",
+        "call kitaru-advance-1",
+        "all(2 times call kitaru-task-1)",
+        "call kitaru-advance-1",
+        "all(24 times call kitaru-task-1)",
+        "call kitaru-advance-1",
+      ],
+      emitted: `Advance: activity kitaru-advance-1, tried 8 times
+  -> Advance
+  -> Wait
+  -> Run render
+  -> Run embed
+  -> Run tasks
+  -> Completed
+  -> Failed
+Run render: all([activity kitaru-task-1, …])
+  -> Advance
+Run embed: all([activity kitaru-task-1, …])
+  -> Advance
+Run tasks: all([orchestration kitaru-tasks-1 for each 50 attempts, …])
+  -> Advance
+`,
+    },
   },
   "child flow": {
     aws: {
@@ -1732,6 +1830,14 @@ never_begun:
         "advance",
         "route",
         "finished",
+      ],
+      emitted: same,
+    },
+    azure: {
+      path: [
+        "call kitaru-advance-1",
+        "any(event wake:0, timer (cancelled))",
+        "call kitaru-advance-1",
       ],
       emitted: same,
     },
