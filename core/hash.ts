@@ -1,5 +1,5 @@
 import { encode } from "./codec.ts";
-import { sha256 as shortSha256 } from "./sha256.ts";
+import { blocksOf, sha256 as shortSha256 } from "./sha256.ts";
 import { errorParts, isError, kindOf, maxDepth, whyUnstorable } from "./storable.ts";
 
 /** Version of the canonical form. Journals record it; changing a digest means raising it. */
@@ -24,15 +24,15 @@ export function sha256Hex(bytes: Uint8Array | string): string {
   return sha256(bytes, "hex");
 }
 
-/** So many short texts are hashed before it pays to load `node:crypto`, which most programs never come to. */
-const fewHashes = 64;
-let hashed = 0;
+/** So many blocks of short texts are hashed before it pays to load `node:crypto`, which takes 3 ms and 3 MB. */
+const fewBlocks = 1500;
+let hashedBlocks = 0;
 let nodeHash: typeof import("node:crypto").hash | undefined;
 
 function sha256(data: Uint8Array | string, encoding: "hex" | "base64url"): string {
-  if (typeof data === "string" && hashed < fewHashes) {
+  if (typeof data === "string" && hashedBlocks < fewBlocks) {
     const words = shortSha256(data);
-    hashed += 1;
+    hashedBlocks += blocksOf(data);
     if (words !== undefined) return inBytes(words).toString(encoding);
   }
   nodeHash ??= process.getBuiltinModule("node:crypto").hash;

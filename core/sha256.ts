@@ -8,13 +8,18 @@ export const mostHashed = 512;
 export function sha256(text: string): Int32Array | undefined {
   if (text.length > mostHashed) return undefined;
   state.set(initial);
-  const blocks = (text.length + 72) >> 6;
+  const blocks = blocksOf(text);
   for (let block = 0; block < blocks; block += 1) {
     if (!fill(text, block * 64)) return undefined;
     if (block === blocks - 1) words[15] = text.length * 8;
     compress();
   }
   return state;
+}
+
+/** Number of blocks of 64 bytes that are hashed of ASCII text, with what is put after it. */
+export function blocksOf(text: string): number {
+  return (text.length + 72) >> 6;
 }
 
 const initial = primeFractions(8, Math.sqrt);

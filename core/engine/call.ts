@@ -1,4 +1,5 @@
-import type { CallFields, OutcomeEntry } from "../journal/entry.ts";
+import type { CallFields } from "../journal/entry.ts";
+import type { RecordedOutcome } from "../journal/state.ts";
 import type { LlmCall } from "../ports/model.ts";
 import type { Captured } from "./captured.ts";
 import type { CallSpec } from "./scope.ts";
@@ -9,7 +10,7 @@ export interface Call extends CallFields {
   /** Arguments as they were asked; empty when the outcome was already recorded. */
   readonly inputs: readonly Captured[];
   /** Its outcome, where the journal had it when it was asked. */
-  readonly recorded: OutcomeEntry | undefined;
+  readonly recorded: RecordedOutcome | undefined;
   readonly resolve: (value: unknown) => void;
   readonly reject: (reason: unknown) => void;
   settled: boolean;

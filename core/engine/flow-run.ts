@@ -14,7 +14,13 @@ import type {
 } from "../journal/entry.ts";
 import { type InboxItem, readInbox } from "../journal/inbox.ts";
 import { reviveError, storeError } from "../journal/stored-error.ts";
-import { type JournalState, type KnownCall, isKnownOutcome } from "../journal/state.ts";
+import { OutcomeLine } from "../journal/outcome-line.ts";
+import {
+  type JournalState,
+  type KnownCall,
+  type RecordedOutcome,
+  isKnownOutcome,
+} from "../journal/state.ts";
 import type { TaskRef } from "../ports/orchestrator.ts";
 import { adopt, isCancelledChild } from "./adopt.ts";
 import { type Call, inputName, inputsOf, nameOf } from "./call.ts";
@@ -193,11 +199,11 @@ export class FlowRun implements FlowScope {
     const id = `${name}:${count}`;
     const spec = this.params.replay?.given(asked, id, name) ?? asked;
     const inputs = inputsOf(spec);
-    const recorded = this.state.outcomes.get(id)?.entry;
+    const recorded = this.state.outcomes.get(id);
     let h: string;
     let captured: Call["inputs"] = noInputs;
     try {
-      h = recordedDigest(recorded, inputs) ?? digest(inputs);
+      h = hasInputs(recorded, inputs) ? recorded.h : digest(inputs);
       if (recorded === undefined && (spec.kind === "checkpoint" || spec.kind === "flow"))
         captured = captureAll(spec, inputs, id);
     } catch (error) {
@@ -381,7 +387,7 @@ export class FlowRun implements FlowScope {
 
   /** Line up the recorded outcome of an asked call for delivery. */
   #enqueue(call: Call): boolean {
-    const recorded = this.state.outcomes.get(call.id);
+    const recorded = call.recorded ?? this.state.outcomes.get(call.id);
     if (recorded === undefined) return false;
     call.isDeliverable = true;
     this.#deliverable.push(recorded.position, call);
@@ -391,8 +397,11 @@ export class FlowRun implements FlowScope {
   #deliver(next: Call | typeof cancel): undefined | Promise<undefined> {
     if (next === cancel) return this.#deliverCancel();
     if (next.settled) return undefined;
-    const entry = next.recorded ?? this.state.outcomes.get(next.id)?.entry;
-    return entry === undefined ? undefined : this.#hand(next, entry);
+    const recorded = next.recorded ?? this.state.outcomes.get(next.id);
+    if (recorded === undefined) return undefined;
+    if (recorded instanceof OutcomeLine && this.params.replay === undefined)
+      return this.#handLine(next, recorded);
+    return this.#hand(next, recorded.entry);
   }
 
   /** Deliver an outcome of the source; it becomes durable together with what follows. */
@@ -423,6 +432,13 @@ export class FlowRun implements FlowScope {
       const inbox = await this.session.refreshInbox();
       if (inbox !== undefined) await this.#adopt(inbox.items, now);
     }
+    return undefined;
+  }
+
+  #handLine(call: Call, line: OutcomeLine): undefined {
+    this.#settle(call);
+    this.#now = Math.max(this.#now, line.at);
+    call.resolve(line.value);
     return undefined;
   }
 
@@ -851,23 +867,12 @@ function isRefusedWhileCancelling({ kind }: Call): boolean {
   return kind !== "checkpoint";
 }
 
-/**
- * The digest a recorded call has, if its inputs are plainly the same: hashing them would give it again. Undefined when only
- * hashing tells.
- */
-function recordedDigest(
-  recorded: OutcomeEntry | undefined,
+/** Whether a recorded call plainly has these inputs: hashing them would give the recorded digest. */
+function hasInputs(
+  recorded: RecordedOutcome | undefined,
   inputs: readonly unknown[],
-): string | undefined {
-  const refs = recorded?.in;
-  if (refs === undefined || refs.length !== inputs.length) return undefined;
-  for (const [index, ref] of refs.entries())
-    if (!("v" in ref) || !isSameScalar(ref.v, inputs[index])) return undefined;
-  return recorded?.h;
-}
-
-function isSameScalar(recorded: unknown, now: unknown): boolean {
-  return (recorded === null || typeof recorded !== "object") && Object.is(recorded, now);
+): recorded is OutcomeLine {
+  return recorded instanceof OutcomeLine && recorded.wasGiven(inputs);
 }
 
 /** In the place of a call: the delivery of the cancel. */

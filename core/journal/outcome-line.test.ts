@@ -1,8 +1,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { digest } from "../hash.ts";
 import { type Entry, readLines, writeLines } from "./entry.ts";
 import { OutcomeLine, scanLines } from "./outcome-line.ts";
 import { JournalState } from "./state.ts";
+import { isPlainScalar } from "./values.ts";
 
 const name = fc.stringMatching(/^[A-Za-z][A-Za-z0-9_-]{0,5}$/);
 const ref = fc.oneof(
@@ -56,8 +58,9 @@ test("a line that is put off tells what its entry does, and every other one is r
       expect(whole).toEqual(read);
       for (const [index, line] of lines.entries()) {
         if (!(line instanceof OutcomeLine)) continue;
-        const { id, kind, ask, h } = line;
-        expect(read[index]).toMatchObject({ t: "completed", id, kind, name: line.name, ask, h });
+        const { id, kind, ask, h, at, value } = line;
+        const told = { id, kind, name: line.name, ask, h, at, out: { v: value } };
+        expect(read[index]).toMatchObject({ t: "completed", ...told });
       }
     }),
   );
@@ -87,6 +90,28 @@ test.each([
 ] as [boolean, Entry][])("put off: %s of %j", (isPutOff, entry) => {
   const lines = scanned({ sort: "j/000000", body: writeLines([entry], "n").join("") });
   expect(lines.map((line) => line instanceof OutcomeLine)).toEqual([isPutOff]);
+});
+
+test("a line tells whether its call was given the same scalars", () => {
+  const scalar = fc.oneof(
+    fc.string({ unit: "binary" }),
+    fc.double(),
+    fc.boolean(),
+    fc.constant(null),
+  );
+  const inputs = fc.array(fc.oneof(scalar, fc.constantFrom<unknown>(1, "1", "a", [1])), {
+    maxLength: 3,
+  });
+  fc.assert(
+    fc.property(inputs, inputs, (recorded, asked) => {
+      const body = writeLines([{ ...plain, in: recorded.map((v) => ({ v })) }], "n").join("");
+      const [line] = scanned({ sort: "j/000000", body });
+      if (!(line instanceof OutcomeLine)) return;
+      expect(line.wasGiven(asked) && digest(asked) !== digest(recorded)).toBe(false);
+      const isPlain = recorded.every(isPlainScalar);
+      expect(line.wasGiven(recorded)).toBe(isPlain);
+    }),
+  );
 });
 
 test("whatever is done to the text, damage is found at once, and where reading all of it finds it", () => {

@@ -1,4 +1,5 @@
 import { type CompletedEntry, type Entry, readLineAt } from "./entry.ts";
+import { isPlainScalar } from "./values.ts";
 
 /** Text of one segment of a journal. */
 export interface Segment {
@@ -39,7 +40,7 @@ export class OutcomeLine {
   }
 
   get h(): string {
-    return this.#text(',"h":"', '"');
+    return this.#text(digestField, '"');
   }
 
   get early(): false {
@@ -51,12 +52,44 @@ export class OutcomeLine {
     return readLineAt(this.#segment, this.#from, this.#to) as CompletedEntry;
   }
 
+  /** Epoch milliseconds when it was recorded. */
+  get at(): number {
+    return Number(this.#segment.body.slice(this.#lastOf(atField) + atField.length, this.#to - 1));
+  }
+
+  /** The value, a fresh copy each time. */
+  get value(): unknown {
+    // no other field looks like it: a result is flat, and quotes in text are escaped
+    const from = this.#lastOf(outField) + outField.length;
+    return JSON.parse(this.#segment.body.slice(from, this.#lastOf(atField) - 1));
+  }
+
+  /** Whether the call was given these and nothing else; false also where only their digest tells. */
+  wasGiven(inputs: readonly unknown[]): boolean {
+    let text = '","in":[';
+    for (const [index, input] of inputs.entries()) {
+      if (!isPlainScalar(input)) return false;
+      text += `${index === 0 ? "" : ","}{"v":${JSON.stringify(input)}}`;
+    }
+    const { body } = this.#segment;
+    const from = body.indexOf('"', body.indexOf(digestField, this.#from) + digestField.length);
+    return body.startsWith(`${text}],"s":`, from);
+  }
+
   #text(before: string, after: string): string {
     const { body } = this.#segment;
     const from = body.indexOf(before, this.#from) + before.length;
     return body.slice(from, body.indexOf(after, from));
   }
+
+  #lastOf(field: string): number {
+    return this.#segment.body.lastIndexOf(field, this.#to);
+  }
 }
+
+const digestField = ',"h":"';
+const outField = ',"out":{"v":';
+const atField = ',"at":';
 
 /** Read the lines of a segment, but for those that can be put off. Throws like `readLines`. */
 export function scanLines(segment: Segment, take: (line: Entry | OutcomeLine) => void): void {

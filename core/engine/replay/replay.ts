@@ -67,7 +67,7 @@ export class Replay {
 
   /** Decide about a call that was asked; true when its outcome is there and on its way. */
   take(call: Call): boolean {
-    const own = call.recorded;
+    const own = call.recorded?.entry;
     const decision = this.#rules.decide(call, own, this.#bound(call));
     if (own !== undefined) return false;
     if (decision.do === "execute") {
