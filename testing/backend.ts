@@ -53,7 +53,7 @@ export function memoryBackend(options: MemoryBackendOptions = {}): MemoryBackend
   const { clock = virtualClock(), records, blobs, secrets, capabilities, orchestrator } = options;
   return {
     clock,
-    records: memoryRecords(records),
+    records: memoryRecords({ now: () => clock.now(), ...records }),
     blobs: memoryBlobs(blobs),
     secrets: memorySecrets(secrets),
     orchestrator: memoryOrchestrator({ ...orchestrator, clock }),

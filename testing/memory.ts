@@ -41,6 +41,8 @@ export interface FaultHooks<Operation> {
 export interface MemoryRecordsOptions extends FaultHooks<RecordOperation> {
   /** Most items on a page, whatever limit is asked for; small ones test paging. 1000 when left out. */
   readonly pageSize?: number;
+  /** Epoch milliseconds, by which records expire. @default Date.now */
+  readonly now?: () => number;
 }
 
 /** Options of {@link memoryBlobs}. */
@@ -109,8 +111,10 @@ class MemoryRecords implements RecordStore {
 
   list(params: ListParams): Promise<Page<StoredRecord>> {
     return withHooks(this.#options, { verb: "list", key: firstKey(params) }, () => {
-      const entries = this.#partition(params.partition).values();
-      const places = [...entries].map(({ record }) => ({ record, order: [record.sort] }));
+      const entries = [...this.#partition(params.partition).values()].filter((entry) =>
+        this.#isThere(entry),
+      );
+      const places = entries.map(({ record }) => ({ record, order: [record.sort] }));
       return this.#page(places, params);
     });
   }
@@ -122,7 +126,12 @@ class MemoryRecords implements RecordStore {
   }
 
   #find(key: RecordKey): Entry | undefined {
-    return this.#partitions.get(key.partition)?.get(key.sort);
+    const entry = this.#partitions.get(key.partition)?.get(key.sort);
+    return entry !== undefined && this.#isThere(entry) ? entry : undefined;
+  }
+
+  #isThere({ record }: Entry): boolean {
+    return record.expiresAt === undefined || record.expiresAt > (this.#options.now ?? Date.now)();
   }
 
   #partition(name: string): Map<string, Entry> {
@@ -134,7 +143,9 @@ class MemoryRecords implements RecordStore {
   #store(draft: RecordDraft): string {
     this.#version += 1;
     const version = String(this.#version);
-    const record = { ...keyOf(draft), body: draft.body, version };
+    const { body, expiresAt } = draft;
+    const expiry = expiresAt === undefined ? {} : { expiresAt };
+    const record = { ...keyOf(draft), body, version, ...expiry };
     const indexes = structuredClone(draft.indexes);
     this.#partition(draft.partition).set(draft.sort, { record, indexes });
     return version;
@@ -143,9 +154,10 @@ class MemoryRecords implements RecordStore {
   /** Records with equal index keys follow their own. */
   #indexed(index: IndexName, partition: string): Place[] {
     const entries = [...this.#partitions.values()].flatMap((records) => [...records.values()]);
-    return entries.flatMap(({ record, indexes }) => {
+    return entries.flatMap((entry) => {
+      const { record, indexes } = entry;
       const key = indexes?.[index];
-      if (key?.partition !== partition) return [];
+      if (key?.partition !== partition || !this.#isThere(entry)) return [];
       return [{ record, order: [key.sort, record.partition, record.sort] }];
     });
   }

@@ -1,7 +1,8 @@
 import { Runtime } from "../../core/engine/runtime.ts";
 import { bundleSource } from "../../core/deployments/bundle-source.ts";
+import type { Capabilities } from "../../core/ports/backend.ts";
 import type { AdvanceParams, Directive, TaskRef } from "../../core/ports/orchestrator.ts";
-import { marginMs } from "./capabilities.ts";
+import { awsCapabilities, marginMs } from "./capabilities.ts";
 import { type AwsBackend, awsBackend } from "./backend.ts";
 import type { ApiReply } from "../../core/client/serve.ts";
 import { type MachineDirective, machineDirective } from "./directive.ts";
@@ -180,12 +181,19 @@ function hostOf(context: LambdaContext): Hosted {
     bucket: setting("KITARU_AWS_BUCKET"),
     mode: process.env["KITARU_AWS_ORCHESTRATOR"] === "onSuspend" ? "onSuspend" : "always",
     client: {},
+    capabilities: { ...awsCapabilities, ...retention() },
     advanceArn: async () => advanceArn,
   });
   const runtime = new Runtime({ stack: name, backend, bundles: bundleSource(backend.blobs) });
   const host: Hosted = { runtime, backend };
   hosted.set(name, host);
   return host;
+}
+
+/** How long ended executions are kept, as KitaruRuntime says. */
+function retention(): Pick<Capabilities, "retentionMs"> {
+  const days = Number(process.env["KITARU_AWS_RETENTION_DAYS"] ?? "");
+  return days > 0 ? { retentionMs: days * 86_400_000 } : {};
 }
 
 function stackName(): string {

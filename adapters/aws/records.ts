@@ -23,9 +23,11 @@ interface DynamoRecordsParams {
   readonly client: () => Promise<DynamoTable>;
   /** Makes versions; unique for ever. */
   readonly newVersion?: () => Version;
+  /** Epoch milliseconds. @default Date.now */
+  readonly now?: () => number;
 }
 
-/** Attributes of an item: `p` and `s` are its key, `b` its body, `v` its version; each index has two of its own. */
+/** Attributes of an item: `p` and `s` are its key, `b` its body, `v` its version, `ttl` when it expires; each index has two of its own. */
 const indexKeys = tableShape.indexes;
 
 /**
@@ -40,8 +42,10 @@ export class DynamoRecords implements RecordStore {
   readonly #table: string;
   readonly #client: () => Promise<DynamoTable>;
   readonly #newVersion: () => Version;
+  readonly #now: () => number;
 
-  constructor({ table, client, newVersion = randomVersion }: DynamoRecordsParams) {
+  constructor({ table, client, newVersion = randomVersion, now = Date.now }: DynamoRecordsParams) {
+    this.#now = now;
     this.#table = table;
     this.#client = client;
     this.#newVersion = newVersion;
@@ -51,7 +55,7 @@ export class DynamoRecords implements RecordStore {
     const { Item } = await this.#call("read", (client) =>
       client.get({ TableName: this.#table, Key: keyOf(key), ConsistentRead: true }),
     );
-    return Item === undefined ? undefined : recordOf(Item);
+    return Item === undefined || this.#hasExpired(Item) ? undefined : recordOf(Item);
   }
 
   async put(record: RecordDraft, expect: Expectation): Promise<PutResult> {
@@ -61,7 +65,7 @@ export class DynamoRecords implements RecordStore {
         client.put({
           TableName: this.#table,
           Item: itemOf(record, version),
-          ...conditionOf(expect),
+          ...conditionOf(expect, this.#now()),
           ReturnValuesOnConditionCheckFailure: "ALL_OLD",
         }),
       );
@@ -77,7 +81,11 @@ export class DynamoRecords implements RecordStore {
   async delete(key: RecordKey, expect: Version): Promise<boolean> {
     try {
       await this.#call("write", (client) =>
-        client.delete({ TableName: this.#table, Key: keyOf(key), ...conditionOf(expect) }),
+        client.delete({
+          TableName: this.#table,
+          Key: keyOf(key),
+          ...conditionOf(expect, this.#now()),
+        }),
       );
       return true;
     } catch (error) {
@@ -127,8 +135,15 @@ export class DynamoRecords implements RecordStore {
       }),
     );
     // BETWEEN includes its upper end, a list does not
-    const items = Items.filter((item) => item[keys.sort]?.S !== params.to);
+    const items = Items.filter(
+      (item) => item[keys.sort]?.S !== params.to && !this.#hasExpired(item),
+    );
     return { items, ...(LastEvaluatedKey === undefined ? {} : { next: LastEvaluatedKey }) };
+  }
+
+  /** The table deletes an item some time after: within days, by its documentation. */
+  #hasExpired({ ttl }: Item): boolean {
+    return ttl?.N !== undefined && Number(ttl.N) * 1000 <= this.#now();
   }
 
   async #call<T>(
@@ -151,8 +166,10 @@ interface KeyNames {
   readonly sort: string;
 }
 
-function itemOf({ partition, sort, body, indexes = {} }: RecordDraft, version: Version): Item {
+function itemOf(draft: RecordDraft, version: Version): Item {
+  const { partition, sort, body, indexes = {}, expiresAt } = draft;
   const item: Item = { p: { S: partition }, s: { S: sort }, b: { S: body }, v: { S: version } };
+  if (expiresAt !== undefined) item[tableShape.expiryAttribute] = { N: String(expiresAt / 1000) };
   const { flow, due } = indexes;
   if (flow !== undefined) {
     item[indexKeys.flow.partition] = { S: `${flow.partition}#${shardOf(partition, flowShards)}` };
@@ -166,8 +183,14 @@ function itemOf({ partition, sort, body, indexes = {} }: RecordDraft, version: V
 }
 
 function recordOf(item: Item): StoredRecord {
-  const { p, s, b, v } = item;
-  return { partition: p?.S ?? "", sort: s?.S ?? "", body: b?.S ?? "", version: v?.S ?? "" };
+  const { p, s, b, v, ttl } = item;
+  return {
+    partition: p?.S ?? "",
+    sort: s?.S ?? "",
+    body: b?.S ?? "",
+    version: v?.S ?? "",
+    ...(ttl?.N === undefined ? {} : { expiresAt: Number(ttl.N) * 1000 }),
+  };
 }
 
 function keyOf({ partition, sort }: RecordKey): Item {
@@ -184,12 +207,18 @@ const none: AttributeValue = { S: "" };
 
 interface Condition {
   readonly ConditionExpression: string;
+  readonly ExpressionAttributeNames?: Readonly<Record<string, string>>;
   readonly ExpressionAttributeValues?: Item;
 }
 
-function conditionOf(expect: Expectation): Condition {
+/** What has expired is absent. */
+function conditionOf(expect: Expectation, now: number): Condition {
   return expect === "absent"
-    ? { ConditionExpression: "attribute_not_exists(p)" }
+    ? {
+        ConditionExpression: "attribute_not_exists(p) OR #ttl <= :now",
+        ExpressionAttributeNames: { "#ttl": tableShape.expiryAttribute },
+        ExpressionAttributeValues: { ":now": { N: String(Math.floor(now / 1000)) } },
+      }
     : { ConditionExpression: "v = :v", ExpressionAttributeValues: { ":v": { S: expect } } };
 }
 

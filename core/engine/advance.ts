@@ -39,6 +39,7 @@ import { type EngineContext, makeNonce, observe } from "./context.ts";
 import { FlowRun, type RunResult } from "./flow-run.ts";
 import { openReplay } from "./replay/replay.ts";
 import { isParentsCancel, isTakenBack } from "./retry-execution.ts";
+import { expireJournal, expiryOf } from "./retention.ts";
 import { Session, load, takeFresh } from "./session.ts";
 import { isRetryPending, signal } from "./signal.ts";
 
@@ -118,10 +119,17 @@ async function takeOver(
     if (session.isFresh && adopted.length === 0)
       return { session, adopted, until, pending: entries };
     if (adopted.some((entry) => entry.t === "ended")) await cancelChildren(session);
+    // what was to be deleted is kept before it goes on
+    if (isReopening(adopted) && (await isKeptAnew(session))) continue;
     if (!(await session.append(entries))) continue;
     if (!isReopening(adopted) || (await reopened(session, inbox)))
       return { session, adopted, until, pending: [] };
   }
+}
+
+async function isKeptAnew({ context, executionId, head }: Session): Promise<boolean> {
+  if (readHead(head).expiresAt === undefined) return false;
+  return expireJournal(context, executionId, undefined);
 }
 
 function isReopening(adopted: readonly Entry[]): boolean {
@@ -413,11 +421,19 @@ async function settleEnd(session: Session): Promise<Directive> {
   const ended = session.state.ended;
   const isNews = ended !== undefined && !isParentsCancel(session.state, ended);
   if (parent !== undefined && isNews) await tellParent(session, parent, ended);
+  await letExpire(session); // before the head: until then it is what lets a sweep find one that was killed here
   await putHead(session, undefined);
   await clearInboxDue(session); // after the head: until then it is what lets a sweep find one that was killed here
   if (parent !== undefined && !isNews) await askParent(session, parent);
   observe(context, (o) => o.ended?.({ executionId, head: readHead(session.head) }));
   return { kind: "end", ...(ended === undefined ? {} : { ended: endOf(ended) }) };
+}
+
+/** Once it has ended, all its records expire in the same second. */
+async function letExpire(session: Session): Promise<void> {
+  const { context, executionId } = session;
+  const at = expiryOf(context.backend.capabilities, viewOf(session));
+  if (at !== undefined) await expireJournal(context, executionId, at);
 }
 
 function endOf({ status, err }: EndedEntry): EndOfExecution {
@@ -451,8 +467,11 @@ async function askParent(
 
 async function clearInboxDue(session: Session): Promise<void> {
   const inbox = readInbox(session.inbox);
-  if (session.inbox === undefined || inbox.dueAt === undefined) return;
-  const { dueAt: _settled, ...rest } = inbox;
+  const { expiresAt } = readHead(session.head);
+  const isClear = inbox.dueAt === undefined && inbox.expiresAt === expiresAt;
+  if (session.inbox === undefined || isClear) return;
+  const { dueAt: _settled, ...kept } = inbox;
+  const rest: Inbox = { ...kept, ...(expiresAt === undefined ? {} : { expiresAt }) };
   const { records, capabilities } = session.context.backend;
   // on a conflict something new arrived, and what wrote it will look again
   await records.put(
@@ -477,7 +496,7 @@ async function putHead(
     context.backend.records,
     session.head,
     context.backend.capabilities.dueShards,
-    (head) => (isStale(head, view, dueAt) ? withView(head, view, dueAt) : undefined),
+    (head) => (isStale(head, view, dueAt) ? withView(session, head, view, dueAt) : undefined),
   );
 }
 
@@ -486,8 +505,19 @@ function isStale(head: Head, view: HeadView, dueAt: number | undefined): boolean
   return head.view.pos < view.pos || head.view.epoch < view.epoch || head.dueAt !== dueAt;
 }
 
-function withView(head: Head, view: HeadView, dueAt: number | undefined): Head {
-  return { facts: head.facts, view, ...(dueAt === undefined ? {} : { dueAt }) };
+function withView(
+  { context }: Session,
+  head: Head,
+  view: HeadView,
+  dueAt: number | undefined,
+): Head {
+  const expiresAt = expiryOf(context.backend.capabilities, view);
+  return {
+    facts: head.facts,
+    view,
+    ...(dueAt === undefined ? {} : { dueAt }),
+    ...(expiresAt === undefined ? {} : { expiresAt }),
+  };
 }
 
 function viewOf(session: Session): HeadView {

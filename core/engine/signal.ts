@@ -106,8 +106,9 @@ async function say(
   const situation: Situation = { id, head: readHead(head), state: journal.state, inbox };
   const made = await itemFor(context, situation, what, nonce);
   if ("repeated" in made) return made;
+  const { expiresAt: _past, ...kept } = inbox; // an execution that is told something is not over
   const next: Inbox = {
-    ...inbox,
+    ...kept,
     items: [...inbox.items, made],
     dueAt: context.clock.now() + signalGraceMs,
   };

@@ -7,7 +7,7 @@ import type {
   Version,
 } from "../ports/records.ts";
 import type { EndStatus, ReplayOf } from "./entry.ts";
-import { dueKey, readDocument, timeKey } from "./inbox.ts";
+import { dueKey, expiryField, readDocument, timeKey } from "./inbox.ts";
 import { executionPartition } from "./journal.ts";
 import type { StoredError } from "./stored-error.ts";
 import { type ValueRef, utf8Length } from "./values.ts";
@@ -73,6 +73,8 @@ export interface Head {
   readonly view: HeadView;
   /** Epoch milliseconds by which someone must have looked. */
   readonly dueAt?: number;
+  /** Epoch milliseconds from which on the execution may be deleted. */
+  readonly expiresAt?: number;
 }
 
 /** Key of the head of an execution. */
@@ -123,7 +125,7 @@ export function headDraft(head: Head, dueShards: number): RecordDraft {
     flow: { partition: `flow/${flow}`, sort },
     ...dueKey(id, "head", head.dueAt, dueShards),
   };
-  return { ...headKey(id), body: JSON.stringify(head), indexes };
+  return { ...headKey(id), body: JSON.stringify(head), indexes, ...expiryField(head) };
 }
 
 /** Whether an execution of this status has ended. */

@@ -68,6 +68,8 @@ export interface Inbox {
   readonly parked?: string;
   /** Epoch milliseconds by which someone must have looked. */
   readonly dueAt?: number;
+  /** Epoch milliseconds from which on it may be deleted with its execution. */
+  readonly expiresAt?: number;
   /** How often a sweep has poked the parked token in vain. */
   readonly poked?: number;
 }
@@ -121,7 +123,17 @@ export function inboxKey(executionId: string): RecordKey {
 /** Draft of the inbox document. */
 export function inboxDraft(executionId: string, inbox: Inbox, dueShards: number): RecordDraft {
   const due = dueKey(executionId, "inbox", inbox.dueAt, dueShards);
-  return { ...inboxKey(executionId), body: JSON.stringify(inbox), indexes: due };
+  const body = JSON.stringify(inbox);
+  return { ...inboxKey(executionId), body, indexes: due, ...expiryField(inbox) };
+}
+
+/** When the store may delete the record of a document. */
+export function expiryField({
+  expiresAt,
+}: {
+  readonly expiresAt?: number;
+}): Pick<RecordDraft, "expiresAt"> {
+  return expiresAt === undefined ? {} : { expiresAt };
 }
 
 /** Index key under which an overdue document is found, spread over shards by execution. */

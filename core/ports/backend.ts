@@ -34,6 +34,8 @@ export interface Capabilities {
   readonly heartbeatMs: number;
   /** How long an advance without a deadline owns an execution before it renews, in milliseconds. */
   readonly leaseMs: number;
+  /** How long the records of an ended execution are kept, in milliseconds. @default for ever */
+  readonly retentionMs?: number;
   /** Added to deadlines before another owner takes over, in milliseconds; covers clock skew. */
   readonly graceMs: number;
 }

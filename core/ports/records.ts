@@ -22,12 +22,18 @@ export interface RecordDraft extends RecordKey {
   /** UTF-8 text, at most `Capabilities.recordBytes` bytes. */
   readonly body: string;
   readonly indexes?: IndexKeys;
+  /**
+   * Epoch milliseconds, in whole seconds, from which on the record is as if it were not there; the store deletes it some time
+   * after. A store that cannot keeps it. @default never
+   */
+  readonly expiresAt?: number;
 }
 
 /** A record as read from the store. */
 export interface StoredRecord extends RecordKey {
   readonly body: string;
   readonly version: Version;
+  readonly expiresAt?: number;
 }
 
 /** Result of a conditional write. `ok: false` means the expectation did not hold; nothing was written. */

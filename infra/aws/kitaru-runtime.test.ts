@@ -1,5 +1,5 @@
 import { rmSync } from "node:fs";
-import { App, Stack, Validations } from "aws-cdk-lib";
+import { App, Duration, Stack, Validations } from "aws-cdk-lib";
 import { Match, Template } from "aws-cdk-lib/assertions";
 import { AwsSolutionsChecks } from "cdk-nag";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -53,6 +53,23 @@ describe("KitaruRuntime", () => {
       "index.task",
       "index.task",
     ]);
+  });
+
+  test("keeps ended executions for the retention it is given, and for ever without one", () => {
+    const variablesOf = (props: { readonly retention?: Duration }) => {
+      const stack = new Stack(new App({ outdir }), "kept");
+      new KitaruRuntime(stack, "Kitaru", { name: "kept", ...props });
+      const functions = Template.fromStack(stack).findResources("AWS::Lambda::Function");
+      return Object.values(functions).map(
+        ({ Properties }) =>
+          (Properties.Environment.Variables as Record<string, string>)["KITARU_AWS_RETENTION_DAYS"],
+      );
+    };
+    expect(new Set(variablesOf({ retention: Duration.days(30) }))).toEqual(new Set(["30"]));
+    expect(new Set(variablesOf({}))).toEqual(new Set([undefined]));
+    template.hasResourceProperties("AWS::DynamoDB::Table", {
+      TimeToLiveSpecification: { AttributeName: "ttl", Enabled: true },
+    });
   });
 
   test("grants no action by pattern, and no resource but its own", () => {

@@ -48,6 +48,8 @@ export interface KitaruRuntimeProps {
   readonly taskSizes?: Readonly<Record<string, TaskSize>>;
   /** When the state machine of an execution is started; that of `aws({ orchestrator })` in kitaru.config.ts. @default "always" */
   readonly orchestrator?: StartMode;
+  /** How long the records of ended executions are kept: whole days. @default for ever */
+  readonly retention?: Duration;
   /** How long logs are kept. @default a month */
   readonly logRetention?: RetentionDays;
   /** What happens to the table and the bucket when the stack is deleted. @default they are kept */
@@ -142,8 +144,12 @@ export class KitaruRuntime extends Construct {
       blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
       enforceSSL: true,
       removalPolicy: this.#removalPolicy(),
-      // an upload in parts that was cut off is billed until it is cleared away
-      lifecycleRules: [{ abortIncompleteMultipartUploadAfter: Duration.days(1) }],
+      lifecycleRules: [
+        // an upload in parts that was cut off is billed until it is cleared away
+        { abortIncompleteMultipartUploadAfter: Duration.days(1) },
+        // what a map has read when it starts
+        { prefix: "tasks/", expiration: Duration.days(7) },
+      ],
     });
     acknowledge(
       bucket,
@@ -168,7 +174,7 @@ export class KitaruRuntime extends Construct {
     id: string,
     size: { readonly memoryMb: number; readonly storageMb?: number; readonly timeout: Duration },
   ): Function {
-    const { name, environment, logRetention } = this.#props;
+    const { name, environment, logRetention, retention } = this.#props;
     const functionName = `kitaru-${name}-${id.toLowerCase()}`;
     const logGroup = new LogGroup(this, `${id}Logs`, {
       logGroupName: `/aws/lambda/${functionName}`,
@@ -201,6 +207,9 @@ export class KitaruRuntime extends Construct {
         KITARU_AWS_TABLE: this.table.tableName,
         KITARU_AWS_BUCKET: this.bucket.bucketName,
         KITARU_AWS_ORCHESTRATOR: this.#mode(),
+        ...(retention === undefined
+          ? {}
+          : { KITARU_AWS_RETENTION_DAYS: String(retention.toDays()) }),
       },
     });
   }

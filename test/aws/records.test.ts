@@ -26,5 +26,6 @@ describe.skipIf(noDynamoLocal !== undefined)(`DynamoDB Local (${noDynamoLocal ??
       });
     },
     capabilities: { recordBytes: 384 * 1024 },
+    expires: true,
   });
 });

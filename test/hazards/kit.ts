@@ -76,7 +76,8 @@ export class World {
   constructor({ capabilities, pageSize, auto = true }: WorldOptions = {}) {
     this.clock = virtualClock({ startAt: 1_000_000, auto });
     this.blobs = memoryBlobs();
-    const memory = memoryRecords(pageSize === undefined ? {} : { pageSize });
+    const now = (): number => this.clock.now();
+    const memory = memoryRecords(pageSize === undefined ? { now } : { now, pageSize });
     this.#capabilities = { ...smallCapabilities, ...capabilities };
     this.records = {
       get: (key) => memory.get(key),

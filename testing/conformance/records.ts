@@ -22,6 +22,8 @@ export interface RecordsSubject {
   readonly open: () => Closable<RecordStore> | Promise<Closable<RecordStore>>;
   /** Without it, bodies larger than 64 KiB are not tried. */
   readonly capabilities?: Pick<Capabilities, "recordBytes">;
+  /** Whether records that have expired are as if they were not there. @default false */
+  readonly expires?: boolean;
   /** Clauses it cannot keep, by title, each with its reason. */
   readonly skip?: Skips;
 }
@@ -31,10 +33,43 @@ export function describeRecords(name: string, subject: RecordsSubject): void {
   describePort({
     name,
     open: subject.open,
-    clauses: { ...writing, ...racing, ...bodies(subject), ...listing, ...indexing },
+    clauses: {
+      ...writing,
+      ...racing,
+      ...bodies(subject),
+      ...listing,
+      ...indexing,
+      ...(subject.expires === true ? expiring : {}),
+    },
     skip: subject.skip,
   });
 }
+
+const expiring: Clauses<RecordStore> = {
+  "a record that has expired is as if it were not there": async (store) => {
+    const key = freshKey();
+    const flow = { partition: freshName(), sort: "a" };
+    const past = Math.floor(Date.now() / 1000) * 1000 - 1000;
+    await store.put({ ...key, body: "old", indexes: { flow }, expiresAt: past }, "absent");
+    expect(await store.get(key)).toBeUndefined();
+    expect(await store.list({ partition: key.partition })).toMatchObject({ items: [] });
+    expect((await store.listIndex("flow", { partition: flow.partition })).items).toEqual([]);
+    const version = await write(store, key, "new");
+    expect(await store.get(key)).toEqual({ ...key, body: "new", version });
+  },
+
+  "a record that is to expire is there until then, and says when": async (store) => {
+    const key = freshKey();
+    const expiresAt = Math.floor(Date.now() / 1000) * 1000 + 3_600_000;
+    const made = await store.put({ ...key, body: "b", expiresAt }, "absent");
+    if (!made.ok) throw new Error("it was absent");
+    const { version } = made;
+    expect(await store.get(key)).toEqual({ ...key, body: "b", version, expiresAt });
+    const kept = await store.put({ ...key, body: "b" }, version);
+    expect(kept.ok).toBe(true);
+    expect(await store.get(key)).not.toHaveProperty("expiresAt");
+  },
+};
 
 const indexLagMs = 10_000;
 const largestTriedBytes = 8 * 1024 * 1024;

@@ -6,11 +6,13 @@ import type {
   ReplayPlan,
   ScheduledEntry,
 } from "../../journal/entry.ts";
+import { headKey, readHead } from "../../journal/head.ts";
 import { type Inbox, readInbox } from "../../journal/inbox.ts";
 import type { JournalState, RecordedOutcome } from "../../journal/state.ts";
 import { storeError } from "../../journal/stored-error.ts";
 import { type Call, fieldsOf } from "../call.ts";
 import { refsOf } from "../captured.ts";
+import { keepExecution } from "../retention.ts";
 import type { EngineContext } from "../context.ts";
 import type { CallSpec } from "../scope.ts";
 import type { Session } from "../session.ts";
@@ -201,11 +203,19 @@ export class Replay {
 /** Make ready to replay what `of` says, for one advance of a replay. */
 export async function openReplay(session: Session, of: ReplayOf): Promise<Replay> {
   const { context, state } = session;
-  const { values, registry } = context;
+  const { values, registry, backend } = context;
+  if (backend.capabilities.retentionMs !== undefined) await keepSource(context, of.id);
   const plan = await readPlan(values, of);
   const given = await readGiven(values, registry, plan.overrides ?? []);
   const inbox = (): Inbox => readInbox(session.inbox);
   return new Replay({ context, source: await loadSource(context, of), plan, given, state, inbox });
+}
+
+/** A replay reads its source until it ends: one that was to be deleted is kept. */
+async function keepSource(context: EngineContext, id: string): Promise<void> {
+  const head = await context.backend.records.get(headKey(id));
+  if (head !== undefined && readHead(head).expiresAt !== undefined)
+    await keepExecution(context, id);
 }
 
 async function inputOf(
