@@ -38,6 +38,14 @@ test("review, approved and rejected", async () => {
   }
 });
 
+test("review, where everything but the journal itself is an object", async () => {
+  const input = { document: "Roofs leak. Two offers came in. One expires soon." };
+  const stack = { capabilities: { inlineBytes: 16 } };
+  const answers = { approve_draft: true };
+  const { writes } = await crashEverywhere(reviewFlow, input, { answers, stack });
+  expect(writes).toBeGreaterThan(10);
+});
+
 test("approvals, in parallel and then one more", async () => {
   const purchase = purchaseSchema.parse(
     JSON.parse(await readFile(example("approvals/purchase.json"), "utf8")),

@@ -131,11 +131,20 @@ class InlineAttempt implements AttemptSink {
   }
 
   llm(recording: LlmRecording): Promise<void> {
-    return recordLlm(this, recording);
+    return this.#unlessStoreFails(recordLlm(this, recording));
   }
 
   load(executionId: string, name: string): Promise<FoundArtifact> {
-    return findArtifact(this.run.session.context, executionId, name);
+    return this.#unlessStoreFails(findArtifact(this.run.session.context, executionId, name));
+  }
+
+  /** Of a store that fails the checkpoint hears nothing: that is the failure of the advance, which is tried again. */
+  #unlessStoreFails<T>(work: Promise<T>): Promise<T> {
+    return work.catch((error: unknown) => {
+      if (!hasCode(error, "backend")) throw error;
+      this.run.background(Promise.reject(error));
+      return new Promise<never>(() => undefined);
+    });
   }
 }
 
