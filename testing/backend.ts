@@ -21,6 +21,8 @@ export interface MemoryBackendOptions {
   /** Faults of the record store; a small page size tests paging. */
   readonly records?: MemoryRecordsOptions;
   readonly blobs?: MemoryBlobsOptions;
+  /** Makes the stores to use instead of those in memory, empty ones for each backend: to hold real ones against flows. */
+  readonly stores?: () => Pick<Backend, "records" | "blobs">;
   /** Secrets by name. */
   readonly secrets?: Readonly<Record<string, string>>;
   /** What differs from {@link memoryCapabilities}: small segments and inline values test their edges. */
@@ -55,6 +57,7 @@ export function memoryBackend(options: MemoryBackendOptions = {}): MemoryBackend
     clock,
     records: memoryRecords({ now: () => clock.now(), ...records }),
     blobs: memoryBlobs(blobs),
+    ...options.stores?.(),
     secrets: memorySecrets(secrets),
     orchestrator: memoryOrchestrator({ ...orchestrator, clock }),
     capabilities: { ...memoryCapabilities, ...capabilities },

@@ -65,8 +65,7 @@ export class Process {
     return {
       ...backend,
       orchestrator,
-      records: recordsThrough(records, guarded),
-      blobs: blobsThrough(blobs, guarded),
+      ...storesThrough({ records, blobs }, guarded),
       ...(clock === undefined ? {} : { clock: this.clock(clock, skewMs) }),
     };
   }
@@ -92,6 +91,14 @@ function never(): Promise<never> {
 }
 
 const throughAll: Around = (_operation, run) => run();
+
+/** Stores whose every use passes through `around`. */
+export function storesThrough(
+  { records, blobs }: Pick<Backend, "records" | "blobs">,
+  around: Around,
+): Pick<Backend, "records" | "blobs"> {
+  return { records: recordsThrough(records, around), blobs: blobsThrough(blobs, around) };
+}
 
 function recordsThrough(records: RecordStore, around: Around): RecordStore {
   const store = "records";

@@ -28,7 +28,7 @@ import { activeRuntime, configure } from "../core/stacks.ts";
 import { type MemoryBackend, type MemoryBackendOptions, memoryBackend } from "./backend.ts";
 import { type VirtualClock, virtualClock } from "./clock.ts";
 import { type MemoryOrchestrator, memoryOrchestrator } from "./orchestrator.ts";
-import { type Around, Process } from "./process.ts";
+import { type Around, Process, storesThrough } from "./process.ts";
 
 /** Options of {@link testStack}. */
 export interface TestStackOptions extends Omit<MemoryBackendOptions, "clock"> {
@@ -143,17 +143,24 @@ export class MemoryStack implements TestStack {
   #life: Life | undefined;
   #lives = 0;
   #starts = 0;
+  #storing = 0;
   #isFinishing = false;
 
   constructor(options: MemoryStackOptions) {
     this.#options = options;
     const { autoAdvance = true, startAt } = options;
     this.clock = virtualClock({
-      isBusy: () => this.#alive.process.isAlive && this.#alive.running.size > 0,
+      isBusy: () =>
+        this.#storing > 0 || (this.#alive.process.isAlive && this.#alive.running.size > 0),
+      ...(options.stores === undefined ? {} : { patienceMs: 30_000 }),
       auto: () => autoAdvance && !this.#isFinishing && this.#asking.size === 0,
       ...(startAt === undefined ? {} : { startAt }),
     });
-    this.#shared = memoryBackend({ ...options, clock: this.clock });
+    const shared = memoryBackend({ ...options, clock: this.clock });
+    this.#shared =
+      options.stores === undefined
+        ? shared
+        : { ...shared, ...storesThrough(shared, (_operation, run) => this.#whileStoring(run)) };
     this.view = engineContext({ backend: this.#shared, registry });
   }
 
@@ -167,6 +174,16 @@ export class MemoryStack implements TestStack {
 
   get orchestrator(): MemoryOrchestrator {
     return this.#alive.orchestrator;
+  }
+
+  /** Stores beyond this process take their time, in which that of the clock stands still. */
+  async #whileStoring<T>(run: () => Promise<T>): Promise<T> {
+    this.#storing += 1;
+    try {
+      return await run();
+    } finally {
+      this.#storing -= 1;
+    }
   }
 
   /** Begin a process. */

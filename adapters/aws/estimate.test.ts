@@ -12,8 +12,8 @@ test("checkpoints cost a write unit each and no transition; each rest costs thre
   expect(transitions(plain.chosen.items)).toBe(3000);
   expect(transitions(waiting.chosen.items)).toBe(9000);
   const writes = plain.chosen.items.find(({ item }) => item === prices.write.item);
-  expect(writes).toMatchObject({ quantity: 17_000, unit: prices.write.unit });
-  expect(writes?.cost).toBeCloseTo(0.010_625);
+  expect(writes).toMatchObject({ quantity: 18_000, unit: prices.write.unit });
+  expect(writes?.cost).toBeCloseTo(0.011_25);
 });
 
 test("what never rests costs no transition when machines are started late", async () => {

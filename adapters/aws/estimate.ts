@@ -8,6 +8,14 @@ type Usage = Readonly<Partial<Record<Priced, number>>>;
 /** Seconds an advance takes beside the time in checkpoints, and seconds of a park. */
 const advanceSeconds = 0.2;
 const parkSeconds = 0.05;
+/**
+ * Units of the table, index entries included, as `npm run bench:aws` counts them: for a start and an end; for an isolated
+ * checkpoint; for a rest, which is parked, told something and resumed. A checkpoint is one write.
+ */
+const units = {
+  write: { once: 8, isolated: 8, rest: 12.5 },
+  read: { once: 3, isolated: 7, rest: 4 },
+} as const;
 /** Memory of the functions as KitaruRuntime makes them by default, in GB. */
 const advanceGb = 0.5;
 const parkGb = 0.25;
@@ -52,9 +60,8 @@ function loopUsage(work: Work, mode: StartMode): Usage {
     invocation: invocations + (isBegun && stops > 0 ? 1 : 0),
     compute:
       advanceGb * (advanceSeconds * (advances + isolated) + seconds) + parkGb * parkSeconds * rests,
-    // start: head and journal; each rest: what is awaited, the token with its index entry, the answer; end: head and its index entry
-    write: 4 + inline + 2 * isolated + 5 * rests + 3,
-    read: 3 * advances + isolated,
+    write: units.write.once + inline + units.write.isolated * isolated + units.write.rest * rests,
+    read: units.read.once + units.read.isolated * isolated + units.read.rest * rests,
     object: largeValues,
   };
 }
