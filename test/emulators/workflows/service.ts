@@ -12,6 +12,8 @@ import { type Value, type ValueMap, textOf } from "./value.ts";
 export interface WorkflowsEmulator extends Emulator {
   /** Executions of every workflow, oldest first. */
   readonly executions: readonly Execution[];
+  /** Ids of the workflows that are deployed. */
+  deployed(): readonly string[];
   /** Let the time of everything that is awaited now be over. */
   expire(): void;
 }
@@ -50,6 +52,7 @@ export async function startWorkflows(options: WorkflowsOptions = {}): Promise<Wo
   return {
     endpoint: service.endpoint,
     executions: service.executions,
+    deployed: () => service.deployed(),
     expire: () => {
       for (const execution of service.executions) execution.expire();
     },
@@ -88,6 +91,10 @@ class Service {
 
   constructor(options: WorkflowsOptions) {
     this.#options = options;
+  }
+
+  deployed(): string[] {
+    return [...this.#deployed.keys()].map((name) => name.split("/").at(-1) ?? "");
   }
 
   readonly #routes: readonly (readonly [pattern: string, handler: Handler])[] = [
