@@ -93,12 +93,19 @@ async function cost(say: Console, target: string, options: CostOptions): Promise
     );
   const planned = await planOf(say, target);
   const work = await workFor(planned, options);
-  const estimate: CostEstimate = await definition.estimate(work, options.executions);
+  const estimated: CostEstimate = await definition.estimate(work, options.executions);
+  const estimate =
+    options.fromExecution === undefined
+      ? { ...estimated, assumptions: [...estimated.assumptions, wholeModule] }
+      : estimated;
   say.item(
     { flow: planned.flow.flow, stack: name, work, ...estimate },
     costLines(say, work, estimate),
   );
 }
+
+const wholeModule =
+  "Each checkpoint and wait of the whole module once, whichever flow calls it: --from-execution ID counts what an execution has done.";
 
 interface Planned {
   readonly plan: Plan;

@@ -9,7 +9,6 @@ import { pause, runRounds } from "./evidence.ts";
 import { faulty } from "./fixtures/faulty-flows.ts";
 
 const seed = Number(process.env["SEED"] ?? 1);
-const kills = Number(process.env["ROUNDS"] ?? 200);
 const random = generator(seed);
 const pass: Fate = { kind: "pass" };
 
@@ -32,14 +31,6 @@ describe.skipIf(noCloud !== undefined)(
       await closeStacks();
       await cloud?.close();
     });
-
-    test(`functions killed while they run, in ${kills} executions`, async () => {
-      cloud.setFaults({ kills: 0.25 });
-      const lost = await runRounds(cloud, { name: "killed", rounds: kills });
-      expect(cloud.killed().length).toBeGreaterThan(kills / 4);
-      expect(new Set(cloud.killed()).size).toBeGreaterThan(1); // advances and parks
-      expect(lost).toBeGreaterThan(0);
-    }, 300_000);
 
     test("all wakes are lost: three sweeps, a minute apart, finish everything", async () => {
       let dropped = 0;

@@ -99,6 +99,7 @@ test("cost tells an estimate item by item, beside other ways", async () => {
   expect(out).toMatch(/^\$0\.\d{4} +orchestrator: "always"$/m);
   expect(out).toMatch(/^\$0\.\d{4} +a state for each checkpoint/m);
   expect(out).toContain("An estimate at list prices of 2026-11-22 in us-east-1");
+  expect(out).toContain("Each checkpoint and wait of the whole module once");
 });
 
 test("cost counts what a recorded execution has done, and scales", async () => {
@@ -114,6 +115,7 @@ test("cost counts what a recorded execution has done, and scales", async () => {
     work: { inline: 1, isolated: 0, rests: 0, largeValues: 0 },
   });
   expect(item.work.seconds).toBeLessThan(5);
+  expect(out).not.toContain("whole module");
 });
 
 test.each([
