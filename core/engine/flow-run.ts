@@ -412,7 +412,7 @@ export class FlowRun implements FlowScope {
     }
     const taken = await this.params.replay?.entriesOf(call, this.#now);
     if (taken === undefined) return undefined;
-    const entry = call.kind === "wait" ? await this.#fenced(taken.entry) : taken.entry;
+    const entry = call.kind === "wait" ? await this.#fenced(call, taken.entry) : taken.entry;
     if (entry === undefined) return undefined;
     const entries = [...taken.attached, entry];
     this.#pending.splice(this.#delivered, 0, ...entries);
@@ -421,7 +421,7 @@ export class FlowRun implements FlowScope {
   }
 
   /** The inbox decides who settles a wait, also against a replay; undefined when somebody else has answered it. */
-  async #fenced(entry: OutcomeEntry): Promise<OutcomeEntry | undefined> {
+  async #fenced(call: Call, entry: OutcomeEntry): Promise<OutcomeEntry | undefined> {
     const { context } = this.session;
     const now = context.clock.now();
     while (!this.#pending.some((other) => isOutcome(other) && other.id === entry.id)) {
@@ -432,6 +432,7 @@ export class FlowRun implements FlowScope {
       const inbox = await this.session.refreshInbox();
       if (inbox !== undefined) await this.#adopt(inbox.items, now);
     }
+    this.params.replay?.overtaken(call);
     return undefined;
   }
 

@@ -499,3 +499,32 @@ test("a parent that fails again while its child still cancels does not end that 
   expect(await driveAll(process, childId, id)).toEqual(["completed", "completed"]);
   expect(await process.output(id)).toEqual(["child", "mended"]);
 });
+
+test("a child that its parent had cancelled before it was ever started runs once that is retried", async () => {
+  const [name, inner, bad] = [unique("flow"), unique("child"), unique("bad")];
+  let isBroken = true;
+  const child = flow(inner, async () => "child");
+  const failing = checkpoint(bad, async () => {
+    if (isBroken) throw new Error("not yet");
+    return "mended";
+  });
+  flow(name, async () => Promise.all([child.call(), failing()]));
+  const world = new World();
+  const process = world.process();
+  const id = await process.start(name);
+  const childId = `${id}/${inner}:0`;
+  world.intercept = (draft, write) => {
+    if (draft.partition === `exec/${childId}`) throw new Error("killed");
+    return write();
+  };
+  await expect(process.advance(id)).rejects.toThrow("killed"); // the call is scheduled
+  world.intercept = undefined;
+  expect(await process.drive(id)).toBe("failed");
+  expect((await process.inbox(childId)).items).toMatchObject([{ i: "parent:0", kind: "cancel" }]);
+  isBroken = false;
+  await process.signal(id, { kind: "retry" });
+  expect(await process.drive(id)).toBe("waiting");
+  expect((await process.inbox(childId)).items).toEqual([]);
+  expect(await driveAll(process, childId, id)).toEqual(["completed", "completed"]);
+  expect(await process.output(id)).toEqual(["child", "mended"]);
+});

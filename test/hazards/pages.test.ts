@@ -145,7 +145,7 @@ test("one entry above the record limit: an error that says how large it is and w
   const process = new World({ capabilities: { recordBytes: 900 } }).process();
   const id = await process.start(name);
   await expect(process.drive(id)).rejects.toMatchObject({
-    code: "backend",
+    code: "serialization", // it stays so, whatever becomes of the store
     message: expect.stringMatching(/takes \d+ bytes; this stack's limit is 600 bytes/) as string,
   });
 });

@@ -8,15 +8,21 @@ import { type Process, World, unique } from "./kit.ts";
 
 const id = "replay";
 
+const inTurn = async (ask: () => Promise<string>) => [await ask(), await ask()];
+const atOnce = async (ask: () => Promise<string>) => Promise.all([ask(), ask()]);
+
 /** A flow that asks twice, answered with "a" and "b", and a replay of it that nobody has advanced yet. */
-async function replayed(overrides: readonly Override[] = []): Promise<{
+async function replayed(
+  overrides: readonly Override[] = [],
+  body = inTurn,
+): Promise<{
   readonly process: Process;
   readonly world: World;
   readonly name: string;
 }> {
   const [name, asking] = [unique("ask"), unique("flow")];
   const ask = wait(name, { schema: z.string() });
-  flow(asking, async () => [await ask(), await ask()]);
+  flow(asking, async () => body(ask));
   const world = new World();
   const process = world.process({ orchestrator: { canDrive: () => true } });
   const source = await process.start(asking);
@@ -41,6 +47,23 @@ test("an answer that came before a replay's first advance stands, and the next w
 
 test("an answer to a later wait stands too, and what was asked before it is taken over", async () => {
   const { process, name } = await replayed();
+  await process.answer(id, `${name}:1`, "early");
+  expect(await process.drive(id)).toBe("completed");
+  expect(await process.output(id)).toEqual(["a", "early"]);
+});
+
+test("of two that are asked at once, the second is asked anew where the first has been answered", async () => {
+  const { process, name } = await replayed([], atOnce);
+  await process.answer(id, `${name}:0`, "early");
+  expect(await process.drive(id)).toBe("waiting");
+  expect((await process.head(id)).view.waits).toEqual([`${name}:1`]);
+  await process.answer(id, `${name}:1`, "late");
+  expect(await process.drive(id)).toBe("completed");
+  expect(await process.output(id)).toEqual(["early", "late"]);
+});
+
+test("and the first is taken over where the second has been answered", async () => {
+  const { process, name } = await replayed([], atOnce);
   await process.answer(id, `${name}:1`, "early");
   expect(await process.drive(id)).toBe("completed");
   expect(await process.output(id)).toEqual(["a", "early"]);

@@ -101,7 +101,14 @@ export class Replay {
 
   /** A call was settled; by `entry`, which may be another than what was to be taken over. */
   settled(call: Call, { disp }: OutcomeEntry): void {
-    if (!this.#decisions.delete(call.id) || disp !== undefined) return;
+    if (!this.#decisions.has(call.id)) return;
+    if (disp === undefined) this.overtaken(call);
+    else this.#decisions.delete(call.id);
+  }
+
+  /** Somebody has answered a wait whose outcome was to be taken over: what was asked after it is asked again. */
+  overtaken(call: Call): void {
+    this.#decisions.delete(call.id);
     this.#rules.overtake();
     this.#overtaken = Math.min(this.#overtaken, call.ask);
   }
