@@ -5,7 +5,7 @@ import { authLibrary } from "./sdk.ts";
 export interface Callers {
   /** What identity tokens must be meant for: the function's URL. */
   readonly audience: string;
-  /** E-mail addresses of service accounts; absent: whoever Cloud Run lets in. */
+  /** E-mail addresses of service accounts; absent: whoever Cloud Run lets in, and nobody where it lets in everybody. */
   readonly accounts?: readonly string[];
   /**
    * Whether Cloud Run lets in only callers that it has authenticated. It checks the signature of their tokens and then takes it
@@ -53,8 +53,10 @@ export async function refusalOf(
     throw error;
   }
   const { email = "", email_verified: isVerified = false } = claims;
-  if (callers.accounts === undefined || (isVerified && callers.accounts.includes(email)))
-    return undefined;
+  const { accounts, isBehindIam } = callers;
+  // anybody can have a token of Google's for any audience: it is no right to call
+  const mayCall = accounts === undefined ? isBehindIam : isVerified && accounts.includes(email);
+  if (mayCall) return undefined;
   return { status: 403, message: `"${email}" is not the service account that may call this.` };
 }
 

@@ -133,7 +133,7 @@ export async function startCloud(cloudOptions: CloudOptions = {}): Promise<Cloud
     serve("task", accounts.workflows),
     serve("task", accounts.workflows, 60, "large"),
     serve("sweep", accounts.scheduler),
-    serve("api", ""),
+    serve("api", accounts.service),
   ]);
   const functions = { advance, task, large, sweep, api };
   const size = { storageMb: 512, timeoutMs: 60_000 };

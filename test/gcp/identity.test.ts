@@ -48,12 +48,15 @@ describe("callers of a function", () => {
     ).toBeUndefined();
   });
 
-  test("are whoever Cloud Run lets in, where no account is named", async () => {
-    const { accounts: _all, ...open } = callers();
+  test("are whoever Cloud Run lets in, where no account is named, and nobody where it lets in everybody", async () => {
+    const { accounts: _all, ...anybody } = callers({ isBehindIam: true });
     const token = issuer.idToken("orders@team.iam.gserviceaccount.com", audience);
-    expect(await refusalOf(bearer(token), open)).toBeUndefined();
+    expect(await refusalOf(bearer(token), anybody)).toBeUndefined();
+    expect(await refusalOf(bearer(stripped(token)), anybody)).toBeUndefined();
     const other = issuer.idToken("orders@team.iam.gserviceaccount.com", "https://other");
-    expect(await refusalOf(bearer(other), open)).toMatchObject({ status: 401 });
+    expect(await refusalOf(bearer(other), anybody)).toMatchObject({ status: 401 });
+    const open = { ...anybody, isBehindIam: false };
+    expect(await refusalOf(bearer(token), open)).toMatchObject({ status: 403 });
   });
 
   test.each(wrong)("are not those whose token %s", async (_what, claims, status) => {
