@@ -2,6 +2,7 @@ import { rm } from "node:fs/promises";
 import validate from "asl-validator";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { aws } from "../../adapters/aws/index.ts";
+import { azure } from "../../adapters/azure/index.ts";
 import { gcp } from "../../adapters/gcp/index.ts";
 import { local } from "../../adapters/local/index.ts";
 import { configure } from "../../core/stacks.ts";
@@ -32,7 +33,14 @@ beforeAll(async () => {
   // an execution is recorded here, and priced as if it had run there
   const priced = { ...local({ folder: root }), estimate: cloud.estimate };
   const google = gcp({ name: "agents", project: "agents-project", region: "europe-west4" });
-  const stacks = { local: local({ folder: root }), priced, aws: cloud, gcp: google };
+  const microsoft = azure({ name: "contosoagents" });
+  const stacks = {
+    local: local({ folder: root }),
+    priced,
+    aws: cloud,
+    gcp: google,
+    azure: microsoft,
+  };
   configure({ root, config: { stacks } });
 });
 afterAll(() => rm(root, { recursive: true }));
@@ -70,6 +78,22 @@ test("plan tells the source of the workflow a deployment would create, and cost 
   expect(chart).toContain('["wait_for_go"]');
   const { out: costs } = await run("cost", "flows.ts:trip", "--stack", "gcp");
   expect(costs).toMatch(/Workflows, internal steps +[\d,]+ +step +\$0\.0000100/);
+});
+
+test("plan and cost tell the same of azure", async () => {
+  const { out } = await run("plan", "flows.ts:trip", "--stack", "azure", "-o", "json");
+  const { item } = JSON.parse(out) as {
+    item: { name: string; definition: { steps: Record<string, object> } };
+  };
+  expect(item.name).toBe("kitaru-flow-1");
+  expect(Object.keys(item.definition.steps)).toEqual(
+    expect.arrayContaining(["Advance", "Wait for go", "Run far", "Completed"]),
+  );
+  const { out: costs } = await run("cost", "flows.ts:trip", "--stack", "azure");
+  expect(costs).toContain("Table Storage");
+  const { code, err } = await run("plan", "demanding.ts:greedy", "--stack", "azure");
+  expect(code).not.toBe(0);
+  expect(err).toMatch(/"endless" has a timeout of 1200 s .* at most 480 s at a time/);
 });
 
 test("plan tells what the stack cannot do, each limit by itself, and fails", async () => {
