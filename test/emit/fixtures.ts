@@ -185,6 +185,7 @@ advance:
       body:
         op: advance
         executionId: \${executionId}
+        generation: \${args.generation}
         workflow: \${self}
         callbackUrl: \${callback.url}
         after: \${after}
