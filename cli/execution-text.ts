@@ -2,6 +2,7 @@ import type {
   CallStatus,
   CallView,
   Execution,
+  ImportedView,
   ListedStatus,
   LogLine,
 } from "../core/client/execution.ts";
@@ -57,8 +58,12 @@ export function logLine({ style }: Console, line: LogLine): string {
 
 type Fact = readonly [string, string];
 
+function importedText({ from, at, copy }: ImportedView, now: number): string {
+  return `from stack ${from}, ${relative(at, now)}${copy ? "; a copy, its original may go on" : ""}`;
+}
+
 function factsOf(say: Console, execution: Execution): Fact[] {
-  const { createdAt, startedAt, endedAt, error, parent, usage, replayOf } = execution;
+  const { createdAt, startedAt, endedAt, error, parent, imported, usage, replayOf } = execution;
   const now = say.io.now();
   const end = endedAt === undefined ? [] : [took(startedAt ?? createdAt, endedAt, now)];
   return [
@@ -72,6 +77,7 @@ function factsOf(say: Console, execution: Execution): Fact[] {
     ["created", `${createdAt.toISOString()} (${relative(createdAt, now)})`],
     ...end,
     ...(parent === undefined ? [] : [["parent", `${parent.id} (call ${parent.call})`] as const]),
+    ...(imported === undefined ? [] : [["imported", importedText(imported, now)] as const]),
     ...(replayOf === undefined ? [] : [["replays", replayText(execution, replayOf)] as const]),
     ["input", oneLine(toText(execution.input), 200)],
     ...(usage.totalTokens === 0 ? [] : [["usage", usageText(usage)] as const]),

@@ -106,6 +106,7 @@ export type {
   ErrorView,
   Execution,
   ExecutionSummary,
+  ImportedView,
   ListedStatus,
   LlmView,
   LogLine,
@@ -123,6 +124,8 @@ export type {
   OutsideNode,
 } from "./client/graph.ts";
 export type { Executions, WaitChoice } from "./client/executions.ts";
+export type { ExportOptions, ExportedFacts } from "./client/exporting.ts";
+export type { ImportOptions, ImportedFacts } from "./client/importing.ts";
 export type {
   CallDivergence,
   CheckedExecution,

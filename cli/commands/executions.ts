@@ -23,6 +23,7 @@ import { askAbout, exampleValue, waitLines } from "../waits.ts";
 import { addExecutionsDiff } from "./executions-diff.ts";
 import { addExecutionsGet } from "./executions-get.ts";
 import { addExecutionsReplay } from "./executions-replay.ts";
+import { addExecutionsTransfer } from "./executions-transfer.ts";
 
 interface StackChoice {
   readonly stack?: string;
@@ -98,6 +99,7 @@ export function addExecutions(program: Command, say: () => Console): void {
     .action((id: string, options: StackChoice) => resume(say(), id, options));
   addExecutionsReplay(group, say);
   addExecutionsDiff(group, say);
+  addExecutionsTransfer(group, say);
 }
 
 async function list(say: Console, options: ListOptions): Promise<void> {

@@ -26,6 +26,8 @@ const executions: Methods<Executions> = {
   untilRest: true,
   replay: true,
   replayCheck: true,
+  export: true,
+  import: true,
   handle: true,
   value: true,
   logs: true,

@@ -1,5 +1,5 @@
 import type { Entry, ReplayPlan, WaitingEntry } from "../journal/entry.ts";
-import type { ExecutionStatus, HeadFacts } from "../journal/head.ts";
+import type { ExecutionStatus, HeadFacts, Imported } from "../journal/head.ts";
 import type { Inbox } from "../journal/inbox.ts";
 import { JournalState } from "../journal/state.ts";
 import type { ValueRef } from "../journal/values.ts";
@@ -7,7 +7,7 @@ import { type Usage, type UsageEntry, sumUsage } from "../models/usage.ts";
 import { artifactsOf } from "./artifact-view.ts";
 import { callsOf, errorInfo } from "./call-view.ts";
 import { replayView } from "./replay-view.ts";
-import type { Execution, PendingWait } from "./execution.ts";
+import type { Execution, ImportedView, PendingWait } from "./execution.ts";
 
 /** An execution whose values are still where they are stored. */
 export interface ExecutionView {
@@ -62,6 +62,7 @@ export function viewExecution(params: ExecutionViewParams): ExecutionView {
       artifacts,
       usage: usageOf(entries),
       ...(facts.parent === undefined ? {} : { parent: facts.parent }),
+      ...(facts.imported === undefined ? {} : { imported: importedView(facts.imported) }),
       ...(facts.replayOf === undefined ? {} : { replayOf: facts.replayOf.id }),
       ...(plan === undefined ? {} : replayView(plan, calls, ended !== undefined)),
     },
@@ -103,4 +104,8 @@ function usageOf(entries: readonly Entry[]): Usage {
       return record === undefined ? [] : [{ record, kind: disp === "reused" ? disp : "incurred" }];
     }),
   );
+}
+
+function importedView({ from, at, copy = false }: Imported): ImportedView {
+  return { from, at: new Date(at), copy };
 }

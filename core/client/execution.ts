@@ -29,10 +29,21 @@ export interface Execution {
   readonly replayOf?: string;
   /** The execution and the call that started this one. */
   readonly parent?: ParentView;
+  /** Where it was imported from. */
+  readonly imported?: ImportedView;
   /** What the replay was to do otherwise, without the values that were put in. */
   readonly replay?: ReplayView;
   /** Targets of overrides that no call of the ended replay asked for. */
   readonly unusedOverrides?: readonly string[];
+}
+
+/** Where an imported execution came from. */
+export interface ImportedView {
+  /** Stack it was exported from. */
+  readonly from: string;
+  readonly at: Date;
+  /** It is a copy: its original was not retired, and may go on. */
+  readonly copy: boolean;
 }
 
 /** What a replay was to do otherwise, and which of its calls that applied to. */

@@ -31,6 +31,8 @@ import {
 } from "./replaying.ts";
 import type { ReplayCheck, ReplayCheckOptions } from "./replay-check.ts";
 import { replayCheck } from "./replay-checking.ts";
+import type { ExportOptions, ExportedFacts } from "./exporting.ts";
+import type { ImportOptions, ImportedFacts } from "./importing.ts";
 import { StoredValue, present } from "./values.ts";
 
 /** Which wait is meant. */
@@ -184,6 +186,24 @@ export class Executions {
    */
   async replayCheck(options: ReplayCheckOptions): Promise<ReplayCheck> {
     return replayCheck(await this.#open(), options);
+  }
+
+  /**
+   * Write an execution, its child executions and all they consist of into one file. With `move` it goes on where that is
+   * imported and nowhere else. Throws a state error for one that runs, a child, or a replay that has not ended.
+   */
+  async export(id: string, options: ExportOptions): Promise<ExportedFacts> {
+    const { exportExecution } = await import("./exporting.ts");
+    return exportExecution(await this.#open(), id, options);
+  }
+
+  /**
+   * Take in an exported execution, and let it go on. The whole file is checked before anything is stored. Throws a state
+   * error for an execution that is here, or whose original may go on; a backend error (`corrupt`) for a damaged file.
+   */
+  async import(file: string, options: ImportOptions = {}): Promise<ImportedFacts> {
+    const { importExecution } = await import("./importing.ts");
+    return importExecution(await this.#open(), file, options);
   }
 
   /** Hold an execution, to await its result. */

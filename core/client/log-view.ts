@@ -66,10 +66,12 @@ function describe(entry: Exclude<Entry, { t: "log" }>): string | undefined {
     case "cancelling":
       return entry.reason === "cancel" ? "cancelling" : "cancelling: the flow's timeout has passed";
     case "retried":
+      if (entry.from !== undefined) return `moved here from stack ${entry.from}`;
       return `retried${entry.voids.length === 0 ? "" : `: ${entry.voids.join(", ")} will run again`}`;
     case "rejected":
       return `answer rejected: ${entry.reason}`;
     case "ended":
+      if (entry.moved === true) return "moved away";
       return `${entry.status}${entry.err === undefined ? "" : `: ${describeError(entry.err)}`}`;
   }
 }

@@ -90,10 +90,14 @@ export function summariesOf(
 /** Read a manifest. Throws a backend error (`corrupt`) when it is missing or was changed. */
 export async function readManifest({ backend }: EngineContext, hash: string): Promise<Manifest> {
   const content = manifestContent(hash);
-  const bytes = await readContent(backend.blobs, content);
+  return manifestFrom(content.key, await readContent(backend.blobs, content));
+}
+
+/** Parse a manifest. Throws a backend error for one of a newer version. */
+export function manifestFrom(key: string, bytes: Uint8Array): Manifest {
   const manifest: unknown = JSON.parse(new TextDecoder().decode(bytes));
   if (isManifest(manifest)) return manifest;
   throw new KitaruBackendError(
-    `The manifest ${content.key} was written by a newer version of kitaru. Update this one.`,
+    `The manifest ${key} was written by a newer version of kitaru. Update this one.`,
   );
 }

@@ -151,12 +151,21 @@ export async function nudge(
   }
 }
 
+/** What has been moved away is told nothing here any more: it would reach nobody. */
+function checkHere({ id, state }: Situation): void {
+  if (state.ended?.moved !== true) return;
+  throw new KitaruStateError(
+    `Execution ${id} was moved away with \`executions export --move\`. Talk to it on the stack where its file was imported; imported here, it goes on here.`,
+  );
+}
+
 async function itemFor(
   context: EngineContext,
   situation: Situation,
   what: Signal,
   nonce: string,
 ): Promise<InboxItem | (SignalResult & { repeated: true })> {
+  checkHere(situation);
   const at = context.clock.now();
   switch (what.kind) {
     case "answer":

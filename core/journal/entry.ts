@@ -248,6 +248,8 @@ export interface RetriedEntry extends Base {
   readonly item?: string;
   /** Made by the flow's own `retries`. */
   readonly auto?: true;
+  /** Stack it came from: it was moved, and goes on here. */
+  readonly from?: string;
 }
 
 /** An inbox item that turned out not to fit once the code could look at it. */
@@ -267,6 +269,8 @@ export interface EndedEntry extends Base {
   readonly cause?: string;
   /** Other calls whose failures were thrown as one with it, or had not been delivered when it ended the flow. */
   readonly causes?: readonly string[];
+  /** It goes on elsewhere: its export was the last that was done with it here. */
+  readonly moved?: true;
   /** How many calls had been asked when that failure, or the cancel or timeout that ended the flow, was delivered. */
   readonly asks?: number;
 }

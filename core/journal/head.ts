@@ -39,8 +39,20 @@ export interface HeadFacts {
   readonly isReplay?: true;
   /** Module the flow can be loaded from, when the starter knew it. */
   readonly source?: string;
+  /** Set where it was imported. */
+  readonly imported?: Imported;
   /** Unique to the start that wrote the head, so it recognises its own write. */
   readonly nonce: string;
+}
+
+/** Where an imported execution came from. */
+export interface Imported {
+  /** Stack it was exported from. */
+  readonly from: string;
+  /** Epoch milliseconds. */
+  readonly at: number;
+  /** It had not ended, and its original was not retired: both may go on. */
+  readonly copy?: boolean;
 }
 
 /** What the journal says, as far as some position; a convenience for lists and the sweep. */

@@ -202,7 +202,7 @@ export class JournalState {
 
   #retried(entry: RetriedEntry): void {
     this.#adopted(entry.item);
-    this.retries.push(entry);
+    if (entry.from === undefined) this.retries.push(entry);
     this.ended = undefined;
     this.cancelling = undefined;
     for (const id of entry.voids) {
