@@ -202,7 +202,7 @@ class MemoryBlobs implements BlobStore {
   }
 
   put(...[key, bytes, options]: Parameters<BlobStore["put"]>): Promise<void> {
-    const copy = bytes.slice();
+    const copy = new Uint8Array(bytes); // slice() of a Buffer would be a view
     return withHooks(this.#options, { verb: "put", key }, () => {
       if (options.ifAbsent !== true || !this.#blobs.has(key)) this.#blobs.set(key, copy);
     });

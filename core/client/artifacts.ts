@@ -22,7 +22,7 @@ export interface ArtifactListOptions {
 
 /** Names an artifact: what an execution kept last under a name, or what any execution of a flow did. */
 export type ArtifactChoice =
-  | { readonly execution: string; readonly name: string }
+  | { readonly execution: string; readonly name: string; readonly version?: undefined }
   | {
       readonly flow: string;
       readonly name: string;

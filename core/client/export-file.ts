@@ -232,7 +232,7 @@ class Reader {
     const found = await this.#peek(count);
     if (found.byteLength < count) throw this.damaged("it is cut off");
     this.#take(found);
-    return found;
+    return new Uint8Array(found.buffer, found.byteOffset, found.byteLength); // a slice() of it is a copy
   }
 
   /** Check the end of the file, whose line has been read; `before` is the hash of all before that. */

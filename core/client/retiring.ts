@@ -2,11 +2,10 @@ import { advance } from "../engine/advance.ts";
 import { type EngineContext, makeNonce } from "../engine/context.ts";
 import { load } from "../engine/session.ts";
 import { statusOf } from "../engine/status.ts";
-import { KitaruCancelledError, KitaruStateError } from "../errors.ts";
+import { KitaruStateError } from "../errors.ts";
 import type { Entry } from "../journal/entry.ts";
 import { type Inbox, inboxDraft, inboxKey, readInbox, versionOf } from "../journal/inbox.ts";
 import type { LoadedExecution } from "../journal/load.ts";
-import { storeError } from "../journal/stored-error.ts";
 
 /** Owner under which an execution is retired. */
 const owner = "export";
@@ -49,13 +48,13 @@ export function checkAtRest(execution: LoadedExecution, id: string, now: number)
 
 function retirement({ journal }: LoadedExecution, at: number): readonly Entry[] {
   const { epoch, position } = journal.state;
-  const moved = new KitaruCancelledError(
-    "It was moved away with `executions export --move`, and goes on where that file is imported. Imported here, it goes on here.",
-  );
+  const message =
+    "It was moved away with `executions export --move`, and goes on where that file is imported. Imported here, it goes on here.";
+  const err = { name: "KitaruCancelledError", code: "cancelled", message };
   return [
     // its claim has passed on every clock, also on one that is behind
     { t: "advance", epoch: epoch + 1, owner, until: 0, pos: position, at },
-    { t: "ended", status: "cancelled", err: storeError(moved), moved: true, at },
+    { t: "ended", status: "cancelled", err, moved: true, at },
   ];
 }
 

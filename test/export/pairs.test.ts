@@ -32,7 +32,7 @@ const rows: readonly Row[] = [
     stack: "memory",
     missing: undefined,
     start: async () => {
-      const clock = virtualClock({ startAt: Date.now() });
+      const clock = virtualClock({ startAt: Date.now(), auto: true });
       const backend = memoryBackend({ clock });
       const definition = { kind: "memory", describe: {}, open: async () => backend };
       return { definition, close: async () => undefined };

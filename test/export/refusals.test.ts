@@ -28,7 +28,7 @@ beforeEach(async () => {
   await handle.started;
   id = handle.id;
   await here.executions.untilRest(id);
-});
+}, 60_000);
 afterEach(async () => {
   await closeStacks();
   rmSync(root, { recursive: true });
