@@ -248,12 +248,9 @@ describe("checkpoints", () => {
     checkpoint("c", { retries: { factor: 2 } }, () => 1);
     // @ts-expect-error a predicate says yes or no
     checkpoint("d", { retries: { attempts: 1, retryIf: () => "yes" } }, () => 1);
+    const isLate = (error: TypeError): boolean => error.message === "late";
     // @ts-expect-error what is thrown may be anything
-    checkpoint(
-      "e",
-      { retries: { attempts: 1, retryIf: (error: Error) => error.message === "" } },
-      () => 1,
-    );
+    checkpoint("e", { retries: { attempts: 1, retryIf: isLate } }, () => 1);
     // @ts-expect-error a predicate answers at once
     checkpoint("f", { retries: { attempts: 1, retryIf: async () => true } }, () => 1);
     // @ts-expect-error no delay
