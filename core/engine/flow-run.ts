@@ -34,7 +34,7 @@ import type { FlowDefinition } from "./definitions.ts";
 import { type Divergence, divergenceError } from "./divergence.ts";
 import { PositionHeap } from "./position-heap.ts";
 import { seededRandom } from "./prng.ts";
-import { fencing, takenItem } from "./replay/fence.ts";
+import { type TakenItem, fencing, isTaken } from "./replay/fence.ts";
 import type { Replay } from "./replay/replay.ts";
 import { voidedBy } from "./retry-execution.ts";
 import { type CallSpec, type FlowScope, runInScope } from "./scope.ts";
@@ -424,9 +424,10 @@ export class FlowRun implements FlowScope {
   async #fenced(call: Call, entry: OutcomeEntry): Promise<OutcomeEntry | undefined> {
     const { context } = this.session;
     const now = context.clock.now();
-    while (!this.#pending.some((other) => isOutcome(other) && other.id === entry.id)) {
-      const there = takenItem(readInbox(this.session.inbox), this.state, entry.id);
-      if (there !== undefined) return { ...entry, item: there.i };
+    for (;;) {
+      const said = this.#saidOf(entry.id);
+      if (said === "otherwise") break;
+      if (said !== undefined) return { ...entry, item: said.i };
       const item = fencing(entry, makeNonce(context), now);
       if (await this.session.addToInbox([item])) return { ...entry, item: item.i };
       const inbox = await this.session.refreshInbox();
@@ -434,6 +435,19 @@ export class FlowRun implements FlowScope {
     }
     this.params.replay?.overtaken(call);
     return undefined;
+  }
+
+  /** What the inbox has for a wait that a replay is about to settle: its own word on it, or somebody else's. */
+  #saidOf(id: string): TakenItem | "otherwise" | undefined {
+    if (this.#pending.some((entry) => isOutcome(entry) && entry.id === id)) return "otherwise";
+    const refused = this.#pending.flatMap((entry) => (entry.t === "rejected" ? [entry.item] : []));
+    const { items } = this.state;
+    const said = readInbox(this.session.inbox).items.find(
+      (item) =>
+        "call" in item && item.call === id && !items.has(item.i) && !refused.includes(item.i),
+    );
+    if (said === undefined) return undefined;
+    return isTaken(said) ? said : "otherwise"; // not taken in yet where an end comes before it
   }
 
   #handLine(call: Call, line: OutcomeLine): undefined {

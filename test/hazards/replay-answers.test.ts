@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
+import { Registry } from "../../core/engine/definitions.ts";
+import { signal } from "../../core/engine/signal.ts";
 import { startReplay } from "../../core/engine/replay/start-replay.ts";
 import { flow, wait } from "../../core/index.ts";
 import { overridable } from "../../core/primitives/replay-target.ts";
@@ -103,6 +105,23 @@ test("what a killed advance has said about a wait stands in the next", async () 
   await expect(process.advance(id)).rejects.toThrow("killed");
   world.intercept = undefined;
   await expect(process.answer(id, `${name}:1`, "late")).rejects.toThrow("another value");
+  expect(await process.drive(id)).toBe("completed");
+  expect(await process.output(id)).toEqual(["a", "b"]);
+});
+
+test("an answer behind two cancels is not replaced, though it is not taken in any more", async () => {
+  const { process, name } = await replayed();
+  await process.signal(id, { kind: "cancel" });
+  await process.signal(id, { kind: "cancel" });
+  await process.answer(id, `${name}:0`, "early");
+  expect(await process.drive(id)).toBe("cancelled");
+  expect(await process.entriesOf(id, "completed")).toEqual([]);
+});
+
+test("an answer that does not fit is refused, and what is recorded is taken over", async () => {
+  const { process, name } = await replayed();
+  const context = { ...process.context, registry: new Registry(), program: new Registry() };
+  await signal(context, id, { kind: "answer", target: `${name}:0`, value: 7 });
   expect(await process.drive(id)).toBe("completed");
   expect(await process.output(id)).toEqual(["a", "b"]);
 });

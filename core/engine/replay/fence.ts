@@ -3,7 +3,13 @@ import type { Inbox, InboxItem, Taken } from "../../journal/inbox.ts";
 import type { JournalState } from "../../journal/state.ts";
 import { undefinedDigest } from "../answer.ts";
 
-type TakenItem = Extract<InboxItem, { readonly taken?: Taken }> & { readonly taken: Taken };
+/** What a replay has said about a wait. */
+export type TakenItem = Extract<InboxItem, { readonly taken?: Taken }> & { readonly taken: Taken };
+
+/** Whether a replay itself has said this. */
+export function isTaken(item: InboxItem): item is TakenItem {
+  return "taken" in item;
+}
 
 /** What a replay has said about a wait already, and its journal does not have yet. */
 export function takenItem(
@@ -12,7 +18,7 @@ export function takenItem(
   callId: string,
 ): TakenItem | undefined {
   return inbox.items.find(
-    (item): item is TakenItem => "taken" in item && item.call === callId && !items.has(item.i),
+    (item): item is TakenItem => isTaken(item) && item.call === callId && !items.has(item.i),
   );
 }
 
