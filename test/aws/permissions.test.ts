@@ -53,7 +53,7 @@ describe.skipIf(noCloud !== undefined).each(["always", "onSuspend"] as const)(
       await handle.started;
       await rests("whole/child:0", "waiting");
       await go.answer("whole/child:0");
-      await handle.result({ timeout: "60s" });
+      await handle.result({ timeout: "150s" });
       expect(JSON.parse(await operate(cloud, mode))).toEqual({
         ids: ["operated", "whole/child:0"],
         length: 5000,
@@ -76,12 +76,12 @@ describe.skipIf(noCloud !== undefined).each(["always", "onSuspend"] as const)(
 
       expect(cloud.iam.refused).toEqual([]);
       expect(cloud.iam.unused()).toEqual([]);
-    }, 180_000);
+    }, 400_000);
 
     const rests = async (id: string, status: string): Promise<void> => {
       await expect
         .poll(async () => (await client.executions.get(id).catch(() => undefined))?.status, {
-          timeout: 60_000,
+          timeout: 120_000,
         })
         .toBe(status);
     };
