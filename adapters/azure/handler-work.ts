@@ -1,3 +1,4 @@
+import type { ApiReply } from "../../core/client/serve.ts";
 import { bundleSource } from "../../core/deployments/bundle-source.ts";
 import { Runtime } from "../../core/engine/runtime.ts";
 import { KitaruUsageError, messageOf } from "../../core/errors.ts";
@@ -83,6 +84,12 @@ export async function receive(message: unknown, client: DurableClient): Promise<
 /** Wake or restart what is overdue. */
 export async function sweep(client: DurableClient): Promise<{ readonly overdue: number }> {
   return { overdue: await runtimeOf(client).host.sweep() };
+}
+
+/** Serve another service, which has a key of the function. */
+export async function api(event: unknown, client: DurableClient): Promise<ApiReply> {
+  const { serve } = await import("../../core/client/serve.ts"); // the other functions never load it
+  return serve(runtimeOf(client), event);
 }
 
 /** What is ended here would end by itself at its next advance, so this is best effort; the portal shows it at once. */

@@ -6,6 +6,7 @@ import {
   defineActivity,
   defineOrchestration,
 } from "./durable.ts";
+import type { Callers } from "./identity.ts";
 import { resourceNames } from "./names.ts";
 import { functionNames, runLoop, runPage } from "./orchestrator-loop.ts";
 
@@ -34,6 +35,40 @@ export function registerFunctions(): void {
       if (overdue > 0) context.log(`${overdue} executions were overdue`);
     },
   });
+  const audience = process.env["KITARU_AZURE_API_AUDIENCE"];
+  if (audience !== undefined && audience !== "") registerApi(audience);
+}
+
+/** Nothing of an app can be called from outside unless its settings say so, and then only by the identities they name. */
+function registerApi(audience: string): void {
+  app.http(functionNames.api, {
+    route: "kitaru",
+    methods: ["POST"],
+    authLevel: "anonymous", // the host knows keys, not identities
+    extraInputs: [clientInput],
+    handler: async (request, context) => {
+      const { refusalOf } = await import("./identity.ts");
+      const refusal = await refusalOf(request.headers.get("authorization"), callers(audience));
+      if (refusal !== undefined)
+        return { status: refusal.status, jsonBody: { error: refusal.message } };
+      const event: unknown = await request.json().catch(() => undefined);
+      return { jsonBody: await (await work()).api(event, clientOf(context)) };
+    },
+  });
+}
+
+function callers(audience: string): Callers {
+  const {
+    KITARU_AZURE_TENANT: tenant = "",
+    KITARU_AZURE_API_CALLERS: ids = "",
+    KITARU_AZURE_API_KEYS: keysUrl,
+  } = process.env;
+  return {
+    audience,
+    tenant,
+    callers: ids.split(",").flatMap((id) => id.trim() || []),
+    ...(keysUrl === undefined ? {} : { keysUrl }),
+  };
 }
 
 type Work = typeof import("./handler-work.ts");

@@ -28,10 +28,12 @@ export interface Cloud {
 interface CloudOptions {
   /** Time an advance has. @default as in production */
   readonly advanceSeconds?: number;
+  /** More settings of the app. */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
 /** Start the emulators and create what the template would. */
-export async function startCloud({ advanceSeconds }: CloudOptions = {}): Promise<Cloud> {
+export async function startCloud({ advanceSeconds, settings }: CloudOptions = {}): Promise<Cloud> {
   const name = "agents";
   const azurite = await startAzurite();
   await createAccount(azurite.connectionString);
@@ -52,6 +54,7 @@ export async function startCloud({ advanceSeconds }: CloudOptions = {}): Promise
       KITARU_AZURE_NAME: name,
       KITARU_AZURE_CONNECTION_STRING: connection,
       AzureWebJobsStorage: azurite.connectionString,
+      ...settings,
       ...(advanceSeconds === undefined
         ? {}
         : { KITARU_AZURE_ADVANCE_SECONDS: String(advanceSeconds) }),

@@ -8,12 +8,22 @@ import { KitaruClient, configure } from "../../core/index.ts";
 import { closeStacks } from "../../core/stacks.ts";
 import { crashing, go, many, patient } from "../aws/fixtures/flows.ts";
 import { type Cloud, noCloud, startCloud } from "./cloud.ts";
+import { type Directory, startDirectory } from "./directory.ts";
 import { expiring, family } from "./fixtures/flows.ts";
 
 describe.skipIf(noCloud !== undefined)(`executions on azure (${noCloud ?? "emulated"})`, () => {
   let cloud: Cloud;
+  let directory: Directory;
   beforeAll(async () => {
-    cloud = await startCloud();
+    directory = await startDirectory();
+    cloud = await startCloud({
+      settings: {
+        KITARU_AZURE_API_AUDIENCE: "api://agents",
+        KITARU_AZURE_API_CALLERS: "alice, bob",
+        KITARU_AZURE_API_KEYS: directory.keysUrl,
+        KITARU_AZURE_TENANT: "t1",
+      },
+    });
     const { name, connectionString } = cloud;
     configure({ config: { stacks: { azure: azure({ name, connectionString }) } }, stack: "azure" });
     const { deployments } = new KitaruClient();
@@ -23,6 +33,7 @@ describe.skipIf(noCloud !== undefined)(`executions on azure (${noCloud ?? "emula
   afterAll(async () => {
     await closeStacks();
     await cloud?.close();
+    await directory?.close();
   });
 
   const waiting = async (id: string): Promise<void> => {
@@ -85,6 +96,35 @@ describe.skipIf(noCloud !== undefined)(`executions on azure (${noCloud ?? "emula
     const instance = await cloud.host.ended("discreet:1");
     expect(JSON.stringify(instance)).not.toContain("9182736");
     expect(instance.output).toEqual({ executionId: "discreet" });
+  }, 60_000);
+
+  test("another service starts, answers and looks, with a token of one of the callers", async () => {
+    const ask = async (authorization: string, body: object) => {
+      const headers = { authorization, "content-type": "application/json" };
+      const url = `${cloud.host.endpoint}/api/kitaru`;
+      const reply = await fetch(url, { method: "POST", headers, body: JSON.stringify(body) });
+      return { status: reply.status, body: await reply.json() };
+    };
+    const bob = `Bearer ${directory.token("bob")}`;
+    const start = { op: "start", flow: "patient", input: 4, id: "served" };
+    expect((await ask("", start)).status).toBe(401);
+    expect((await ask(`Bearer ${directory.token("mallory")}`, start)).status).toBe(403);
+    expect(await ask(bob, start)).toEqual({
+      status: 200,
+      body: { ok: true, result: { executionId: "served", version: "1" } },
+    });
+    await waiting("served");
+    expect(await ask(bob, { op: "answer", executionId: "served" })).toMatchObject({
+      body: { ok: true },
+    });
+    await cloud.host.ended("served:1");
+    expect(await ask(bob, { op: "get", executionId: "served" })).toMatchObject({
+      body: { ok: true, result: { status: "completed", output: 5 } },
+    });
+    expect(await ask(bob, { op: "get", executionId: "nobody" })).toMatchObject({
+      body: { ok: false, error: { code: "not_found" } },
+    });
+    expect(await ask(bob, { op: "drop" })).toMatchObject({ body: { ok: false } });
   }, 60_000);
 
   test("what is put into the queue and is no message is set aside", async () => {
