@@ -121,7 +121,7 @@ async function takeOver(
     if (adopted.some((entry) => entry.t === "ended")) await cancelChildren(session);
     // what was to be deleted is kept before it goes on
     if (isReopening(adopted) && (await isKeptAnew(session))) continue;
-    if (!(await session.append(entries))) continue;
+    if (!(await appendClaim(session, entries))) continue;
     if (!isReopening(adopted) || (await reopened(session, inbox)))
       return { session, adopted, until, pending: [] };
   }
@@ -273,6 +273,16 @@ function claimEntry(
 
 // ---- outages of the store
 
+/** Take the epoch; the store may have written that although it failed. */
+async function appendClaim(session: Session, entries: readonly Entry[]): Promise<boolean> {
+  try {
+    return await session.append(entries);
+  } catch (error) {
+    if (hasCode(error, "backend")) await noteOutage(session);
+    throw error;
+  }
+}
+
 /** Last epoch that ended because the store failed, as this process and the head know it. */
 function lastOutage({ context, executionId, head }: Session): number | undefined {
   const known = [context.outages.get(executionId), readHead(head).view.outage];
@@ -284,9 +294,9 @@ async function noteOutage(session: Session): Promise<void> {
   const { context, executionId, epoch, state } = session;
   if (state.ended !== undefined) return;
   context.outages.set(executionId, epoch);
-  await putHead(session, soon(session), { outage: epoch, ...before(session) }).catch(
-    () => undefined,
-  );
+  const { view } = readHead(session.head); // nothing has come to rest since
+  const change = { outage: epoch, epoch: view.epoch };
+  await putHead(session, soon(session), change).catch(() => undefined);
 }
 
 /** The end of an execution that several advances in a row could not bring to rest. */

@@ -244,6 +244,21 @@ test("nor where each advance is in another process, and the store takes a word o
   expect(await world.process().drive(id)).toBe("completed");
 });
 
+test("nor where the claims themselves are written by writes that are reported as failed", async () => {
+  const { world, id } = await outage(true);
+  const process = world.process();
+  world.intercept = async (draft, write) => {
+    if (draft.sort.startsWith("j/")) await write();
+    throw new KitaruBackendError("DynamoDB could not write the table: it was throttled.");
+  };
+  for (let failed = 1; failed <= 8; failed++) {
+    await expect(process.advance(id)).rejects.toThrow("throttled");
+    expect((await process.entriesOf(id, "advance")).length).toBe(failed);
+  }
+  world.intercept = undefined;
+  expect(await process.drive(id)).toBe("completed");
+});
+
 test("after an outage, five advances that die without progress still end it", async () => {
   const { world, id, fail } = await outage(true);
   const process = world.process();
