@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { aws } from "../../adapters/aws/index.ts";
 import { azure } from "../../adapters/azure/index.ts";
+import { gcp } from "../../adapters/gcp/index.ts";
 import { local } from "../../adapters/local/index.ts";
 import type { StackDefinition } from "../../core/config.ts";
 import { KitaruClient, configure } from "../../core/index.ts";
@@ -13,6 +14,7 @@ import { virtualClock } from "../../testing/clock.ts";
 import { noCloud, startCloud } from "../aws/cloud.ts";
 import { noCloud as noAzure, startCloud as startAzure } from "../azure/cloud.ts";
 import { flowModule } from "../deployments/project.ts";
+import { noCloud as noGcp, startCloud as startGcp } from "../gcp/cloud.ts";
 import { flowsText } from "./flows.ts";
 
 /** A stack beside the local one: what starts it, and why it cannot be started here. */
@@ -53,6 +55,15 @@ const rows: readonly Row[] = [
     start: async () => {
       const { name, connectionString, close } = await startAzure();
       return { definition: azure({ name, connectionString }), close };
+    },
+  },
+  {
+    stack: "gcp",
+    missing: noGcp,
+    start: async () => {
+      const { options, env, close } = await startGcp();
+      Object.assign(process.env, env);
+      return { definition: gcp(options), close };
     },
   },
 ];
