@@ -20,7 +20,7 @@ interface Rule {
 const rules: Readonly<Record<string, Rule>> = {
   "a conflict of an append is a lost race": {
     shape: "loop",
-    finds: /re-runs to|cannot be re-run|renews epoch/,
+    finds: /re-runs to|cannot be re-run|renews epoch|The journal is incomplete/,
     scenario: { style: "cloud", doubledStarts: 1, freezes: 3, giveUpMs: 45_000, faultRate: 0.3 },
     sabotage: onPut(async ({ run }, { sort }) => {
       const result = await run();
@@ -108,7 +108,7 @@ test("the same seed gives the same run", async () => {
 });
 
 test("a superseded advance that goes on is seen, and changes nothing", async () => {
-  const scenario = { style: "cloud", freezes: 5, giveUpMs: 45_000, faultRate: 0.5 } as const;
+  const scenario = { style: "cloud", freezes: 5, giveUpMs: 45_000, faultRate: 0.3 } as const;
   let zombieRuns = 0;
   for (let seed = 1; seed <= 300; seed++) {
     const result = await simulate({ seed, shape: shapes["parallel"]!, scenario });
