@@ -15,7 +15,7 @@ test("checkpoints cost a document each and no step; each rest costs steps", asyn
   expect(count(plain.chosen.items, prices.externalStep.item)).toBe(0);
   expect(count(waiting.chosen.items, prices.internalStep.item)).toBe(13_000);
   expect(count(waiting.chosen.items, prices.externalStep.item)).toBe(2000);
-  expect(count(plain.chosen.items, prices.write.item)).toBe(16_000);
+  expect(count(plain.chosen.items, prices.write.item)).toBe(14_000);
 });
 
 test("a total is the sum of its items, and every item names its source", async () => {

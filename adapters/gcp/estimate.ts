@@ -37,9 +37,9 @@ function loopUsage({ inline, isolated, rests, largeValues, seconds }: Work): Usa
     request: advances + isolated,
     cpu: vcpus * busy,
     memory: gib * busy,
-    // start: head and journal; each rest: what is awaited, the token, the answer; end: head
-    write: 4 + inline + 2 * isolated + 4 * rests + 2,
-    read: 3 * advances + isolated,
+    // as counted (`npm run bench:gcp`): a start and an end four writes, a rest four and its answer two
+    write: 4 + inline + 5 * isolated + 6 * rests,
+    read: 3 + 8 * isolated + 10 * rests,
     object: largeValues,
   };
 }
