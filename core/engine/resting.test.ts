@@ -127,3 +127,20 @@ test("no more is kept than a megabyte of journals, and the one that was told som
   expect(resting.get("large")).toBeUndefined();
   expect(resting.get("small")).toBe(execution);
 });
+
+test("what an advance has taken is not given to another, though it is told something meanwhile", async () => {
+  const { world, here, id, question } = await rested();
+  await here.answer(id, question);
+  const rest = here.context.resting.get(id);
+  const taken: (LoadedExecution | undefined)[] = [];
+  world.intercept = async (draft, write) => {
+    const result = await write();
+    if (draft.sort === "inbox") taken.push(here.context.resting.take(id));
+    return result;
+  };
+  await here.answer(id, `${question}:1`);
+  world.intercept = undefined;
+  expect(taken.map((one) => one?.journal)).toEqual([rest?.journal]);
+  expect(here.context.resting.get(id)).toBeUndefined();
+  expect(await here.drive(id)).toBe("completed");
+});

@@ -35,8 +35,12 @@ export class Resting {
     else this.#set(executionId, { execution: { ...rest.execution, inbox }, isTold: false });
   }
 
-  /** Its inbox has been given something new. However long it is, it is kept for the advance that this wakes, until another is. */
-  told(executionId: string, execution: LoadedExecution): void {
+  /**
+   * Its inbox has been given something new. However long it is, it is kept for the advance that this wakes, until another
+   * is. `known` is what was known of it here before, if it was: an advance that has taken that meanwhile has it for itself.
+   */
+  told(executionId: string, execution: LoadedExecution, known?: LoadedExecution): void {
+    if (known !== undefined && this.get(executionId)?.journal !== known.journal) return;
     this.#set(executionId, { execution, isTold: true });
   }
 

@@ -64,7 +64,7 @@ export async function signal(
   const known = context.resting.get(id);
   if (known !== undefined && known.journal.state.ended === undefined) {
     // only a write confirms that what is known still holds; anything else is said after a look at the store
-    const said = await say(context, { id, what, nonce }, known).catch(() => undefined);
+    const said = await say(context, { id, what, nonce }, known, known).catch(() => undefined);
     if (said?.repeated === false) return said;
   }
   for (;;) {
@@ -90,6 +90,7 @@ async function say(
   context: EngineContext,
   { id, what, nonce }: { readonly id: string; readonly what: Signal; readonly nonce: string },
   execution: LoadedExecution,
+  known?: LoadedExecution,
 ): Promise<SignalResult | undefined> {
   const { records, capabilities } = context.backend;
   const { head, journal } = execution;
@@ -115,8 +116,8 @@ async function say(
   const draft = inboxDraft(id, next, capabilities.dueShards);
   const result = await records.put(draft, versionOf(execution.inbox));
   if (!result.ok) return undefined;
-  if (!isReopening)
-    context.resting.told(id, { ...execution, inbox: storedInbox(draft, next, result.version) });
+  const told = { ...execution, inbox: storedInbox(draft, next, result.version) };
+  if (!isReopening) context.resting.told(id, told, known);
   await nudge(context, id, next, journal.state);
   return { ...("call" in made ? { callId: made.call } : {}), repeated: false };
 }
