@@ -123,6 +123,13 @@ test("an execution is read back whole", async () => {
   expect(lines.find(({ kind }) => kind === "log")?.fields).toEqual({ x: 1 });
 });
 
+test("whoever has an id may wait for its rest at once", async () => {
+  const gate = wait("gate");
+  const gated = flow("gated", async () => gate());
+  const { id } = gated.run();
+  expect((await client.executions.untilRest(id)).status).toBe("waiting");
+});
+
 test("what is missing or malformed is said", async () => {
   const notFound = { code: "not_found" };
   await expect(client.executions.get("none")).rejects.toMatchObject(notFound);

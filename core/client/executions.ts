@@ -1,6 +1,7 @@
 import type { EngineContext } from "../engine/context.ts";
 import { definitionsAtHand } from "../engine/code.ts";
 import type { Runtime } from "../engine/runtime.ts";
+import { settledStart } from "../engine/starts.ts";
 import { readStatus } from "../engine/status.ts";
 import { KitaruStateError } from "../errors.ts";
 import { type FlowHandle, handleOf } from "../primitives/handle.ts";
@@ -152,6 +153,7 @@ export class Executions {
    */
   async untilRest(id: string): Promise<Execution> {
     const runtime = await this.#open();
+    await settledStart(id);
     await readStatus(runtime.context, id); // nobody may ever start what is not there
     await untilRest(runtime, id);
     return this.get(id);
