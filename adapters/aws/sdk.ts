@@ -1,4 +1,4 @@
-import { KitaruUsageError } from "../../core/errors.ts";
+import { onDemand as openOnce, explainMissing } from "../../core/ports/on-demand.ts";
 
 /** Packages of the AWS SDK this adapter needs; each is loaded when it is first used. */
 export const awsPackages = [
@@ -12,23 +12,11 @@ export const awsPackages = [
 
 /** Open a client once, when it is first needed; a package that is not installed is named with the command that installs it. */
 export function onDemand<T>(open: () => Promise<T>): () => Promise<T> {
-  let opening: Promise<T> | undefined;
-  return () => {
-    opening ??= open().catch((error: unknown) => {
-      opening = undefined;
-      throw isMissing(error) ? missingPackages(error) : error;
-    });
-    return opening;
-  };
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ERR_MODULE_NOT_FOUND";
-}
-
-function missingPackages(cause: unknown): KitaruUsageError {
-  return new KitaruUsageError(
-    `A stack of kind "aws" needs the AWS SDK, which is not installed: npm install ${awsPackages.join(" ")}`,
-    { cause },
+  return openOnce(() =>
+    open().catch((error: unknown) => {
+      throw explainMissing(error, missing);
+    }),
   );
 }
+
+const missing = `A stack of kind "aws" needs the AWS SDK, which is not installed: npm install ${awsPackages.join(" ")}`;

@@ -1,3 +1,4 @@
+import { KeptSecrets } from "../../core/ports/kept-secrets.ts";
 import type { SecretStore } from "../../core/ports/secrets.ts";
 import type { SecretVault } from "./clients/secrets.ts";
 import { serviceError } from "./failure.ts";
@@ -9,8 +10,6 @@ interface AwsSecretsParams {
   readonly now?: () => number;
 }
 
-/** How long a value is kept in memory, in milliseconds: a rotated secret is used within this time. */
-const keptMs = 5 * 60_000;
 const parameterPrefix = "ssm:";
 
 /** Secrets of Secrets Manager; `ssm:NAME` reads a `SecureString` of the Parameter Store. */
@@ -18,27 +17,17 @@ export class AwsSecrets implements SecretStore {
   readonly location: string;
   readonly #prefix: string;
   readonly #client: () => Promise<SecretVault>;
-  readonly #now: () => number;
-  readonly #kept = new Map<
-    string,
-    { readonly value: Promise<string | undefined>; readonly until: number }
-  >();
+  readonly #kept: KeptSecrets;
 
-  constructor({ prefix, client, now = Date.now }: AwsSecretsParams) {
+  constructor({ prefix, client, now }: AwsSecretsParams) {
     this.#prefix = prefix;
     this.#client = client;
-    this.#now = now;
+    this.#kept = new KeptSecrets((name) => this.#read(name), now);
     this.location = `Secrets Manager, as ${prefix}NAME (or the Parameter Store, for a secret named ssm:NAME)`;
   }
 
   get(name: string): Promise<string | undefined> {
-    const kept = this.#kept.get(name);
-    if (kept !== undefined && this.#now() < kept.until) return kept.value;
-    const value = this.#read(name);
-    this.#kept.set(name, { value, until: this.#now() + keptMs });
-    const forget = (): void => void this.#kept.delete(name);
-    value.then((found) => (found === undefined ? forget() : undefined), forget); // it may be put there any moment
-    return value;
+    return this.#kept.get(name);
   }
 
   async list(): Promise<readonly string[]> {

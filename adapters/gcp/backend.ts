@@ -1,11 +1,11 @@
 import type { Backend, Capabilities } from "../../core/ports/backend.ts";
+import { onDemand } from "../../core/ports/on-demand.ts";
 import { GcsBlobs } from "./blobs.ts";
 import { gcpCapabilities } from "./capabilities.ts";
 import type { GcpClientOptions } from "./clients/config.ts";
 import { WorkflowsOrchestrator } from "./orchestrator.ts";
 import { FirestoreRecords } from "./records.ts";
 import type { RuntimeDocument } from "./runtime-document.ts";
-import { onDemand } from "./sdk.ts";
 import { GcpSecrets } from "./secrets.ts";
 
 /** What a backend is made of. */

@@ -1,19 +1,7 @@
-import { KitaruUsageError } from "../../core/errors.ts";
+import { explainMissing } from "../../core/ports/on-demand.ts";
 
 /** Packages of Google's this adapter needs: the one that finds credentials, loaded when a request first needs them. */
 export const gcpPackages = ["google-auth-library"] as const;
-
-/** Open a client once, when it is first needed. */
-export function onDemand<T>(open: () => Promise<T>): () => Promise<T> {
-  let opening: Promise<T> | undefined;
-  return () => {
-    opening ??= open().catch((error: unknown) => {
-      opening = undefined;
-      throw error;
-    });
-    return opening;
-  };
-}
 
 type AuthLibrary = typeof import("google-auth-library");
 
@@ -24,17 +12,8 @@ export async function authLibrary(): Promise<AuthLibrary> {
       await import("google-auth-library");
     return loaded.default ?? loaded; // bundled, it has nothing but a default
   } catch (error) {
-    throw isMissing(error) ? missingPackages(error) : error;
+    throw explainMissing(error, missing);
   }
 }
 
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ERR_MODULE_NOT_FOUND";
-}
-
-function missingPackages(cause: unknown): KitaruUsageError {
-  return new KitaruUsageError(
-    `A stack of kind "gcp" needs a package that is not installed: npm install ${gcpPackages.join(" ")}`,
-    { cause },
-  );
-}
+const missing = `A stack of kind "gcp" needs a package that is not installed: npm install ${gcpPackages.join(" ")}`;

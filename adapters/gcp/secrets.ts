@@ -1,3 +1,4 @@
+import { KeptSecrets } from "../../core/ports/kept-secrets.ts";
 import type { SecretStore } from "../../core/ports/secrets.ts";
 import type { SecretVault } from "./clients/secrets.ts";
 import { serviceError } from "./failure.ts";
@@ -9,32 +10,20 @@ interface GcpSecretsParams {
   readonly now?: () => number;
 }
 
-/** How long a value is kept in memory, in milliseconds: a rotated secret is used within this time. */
-const keptMs = 5 * 60_000;
-
 /** Secrets of Secret Manager, each in its newest version. */
 export class GcpSecrets implements SecretStore {
   readonly location: string;
   readonly #params: GcpSecretsParams;
-  readonly #kept = new Map<
-    string,
-    { readonly value: Promise<string | undefined>; readonly until: number }
-  >();
+  readonly #kept: KeptSecrets;
 
   constructor(params: GcpSecretsParams) {
     this.#params = params;
+    this.#kept = new KeptSecrets((name) => this.#read(name), params.now);
     this.location = `Secret Manager, as ${params.prefix}NAME`;
   }
 
   get(name: string): Promise<string | undefined> {
-    const { now = Date.now } = this.#params;
-    const kept = this.#kept.get(name);
-    if (kept !== undefined && now() < kept.until) return kept.value;
-    const value = this.#read(name);
-    this.#kept.set(name, { value, until: now() + keptMs });
-    const forget = (): void => void this.#kept.delete(name);
-    value.then((found) => (found === undefined ? forget() : undefined), forget); // it may be put there any moment
-    return value;
+    return this.#kept.get(name);
   }
 
   async list(): Promise<readonly string[]> {

@@ -62,7 +62,7 @@ class Bench {
     });
     const definition = azure({ name: cloud.name, connectionString: connection });
     configure({ config: { stacks: { azure: definition } } });
-    const entry = new URL("flows.ts", import.meta.url);
+    const entry = new URL("../counted-flows.ts", import.meta.url);
     await deploy(await openStack("azure"), { entry, flows: ["counted"], tag: "default" });
     const closing = [tables, blobs, queue].map((proxy) => () => proxy.close());
     return new Bench(cloud, new Counter({ tables, blobs, queue }), [

@@ -65,7 +65,7 @@ class Bench {
       executions: orchestration.endpoint,
     };
     configure({ config: { stacks: { gcp: gcp({ ...cloud.options, endpoint }) } } });
-    const entry = new URL("flows.ts", import.meta.url);
+    const entry = new URL("../counted-flows.ts", import.meta.url);
     await deploy(await openStack("gcp"), { entry, flows: ["counted"], tag: "default" });
     const proxies = { database, bucket, orchestration };
     const closing = Object.values(proxies).map((proxy) => () => proxy.close());
