@@ -12,6 +12,8 @@ export interface Scenario {
   readonly flow: string;
   readonly input: unknown;
   readonly answers?: Readonly<Record<string, unknown>>;
+  /** Folder it writes to, which every run is to find empty. */
+  readonly writes?: string;
   /** Executions that come before it, whose ids it names. */
   readonly before?: readonly Scenario[];
   /** Id of its execution, where another names it. */
@@ -23,7 +25,7 @@ const file = (path: string): string =>
 const entry = (example: string): URL =>
   new URL(`../../examples/${example}/flow.ts`, import.meta.url);
 
-/** What is written to while the examples run; emptied between two stacks. */
+/** What is written to while the examples run. */
 export const written = mkdtempSync(join(tmpdir(), "kitaru-parity-"));
 
 const minutes: Scenario = {
@@ -103,9 +105,10 @@ export const scenarios: readonly Scenario[] = [
     flow: "payment",
     input: {
       file: file("payment/invoice.json"),
-      ledger: join(written, "bank"),
-      outbox: join(written, "outbox.txt"),
+      ledger: join(written, "payment", "bank"),
+      outbox: join(written, "payment", "outbox.txt"),
     },
+    writes: join(written, "payment"),
     answers: { "approve_payment:0": true },
   },
   {
@@ -115,8 +118,9 @@ export const scenarios: readonly Scenario[] = [
     input: {
       question: "What does it cost to return a book late?",
       handbook: file("agent/handbook"),
-      outbox: join(written, "replies"),
+      outbox: join(written, "agent", "replies"),
     },
+    writes: join(written, "agent"),
     answers: { "approve_reply:0": true },
   },
 ];
