@@ -2,176 +2,123 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { aws } from "../../adapters/aws/index.ts";
-import { azure } from "../../adapters/azure/index.ts";
-import { gcp } from "../../adapters/gcp/index.ts";
 import { local } from "../../adapters/local/index.ts";
-import type { StackDefinition } from "../../core/config.ts";
 import { KitaruClient, configure } from "../../core/index.ts";
 import { closeStacks } from "../../core/stacks.ts";
 import { memoryBackend } from "../../testing/backend.ts";
 import { virtualClock } from "../../testing/clock.ts";
-import { noCloud, startCloud } from "../aws/cloud.ts";
-import { noCloud as noAzure, startCloud as startAzure } from "../azure/cloud.ts";
 import { flowModule } from "../deployments/project.ts";
-import { noCloud as noGcp, startCloud as startGcp } from "../gcp/cloud.ts";
+import {
+  type StackName,
+  type StackUnderTest,
+  present,
+  stacks as packaged,
+  startAll,
+} from "../stacks/stacks.ts";
 import { flowsText } from "./flows.ts";
 
-/** A stack beside the local one: what starts it, and why it cannot be started here. */
-interface Row {
-  readonly stack: string;
-  readonly missing: string | undefined;
-  start(): Promise<{ readonly definition: StackDefinition; close(): Promise<void> }>;
-}
+type Name = StackName | "second" | "memory";
 
-const rows: readonly Row[] = [
-  {
-    stack: "second",
-    missing: undefined,
-    start: async () => ({ definition: local({ folder: "second" }), close: async () => undefined }),
-  },
-  {
-    stack: "memory",
-    missing: undefined,
-    start: async () => {
+/** Every stack of the package, the local one in another folder, and one in memory. */
+const stacks: Readonly<Record<Name, StackUnderTest>> = {
+  ...packaged,
+  second: { ...packaged.local, start: () => asIs(local({ folder: "second" })) },
+  memory: {
+    ...packaged.local,
+    start: () => {
       const clock = virtualClock({ startAt: Date.now(), auto: true });
       const backend = memoryBackend({ clock });
-      const definition = { kind: "memory", describe: {}, open: async () => backend };
-      return { definition, close: async () => undefined };
+      return asIs({ kind: "memory", describe: {}, open: async () => backend });
     },
   },
-  {
-    stack: "aws",
-    missing: noCloud,
-    start: async () => {
-      const cloud = await startCloud();
-      Object.assign(process.env, cloud.env);
-      return { definition: aws({ name: cloud.name }), close: () => cloud.close() };
-    },
-  },
-  {
-    stack: "azure",
-    missing: noAzure,
-    start: async () => {
-      const { name, connectionString, close } = await startAzure();
-      return { definition: azure({ name, connectionString }), close };
-    },
-  },
-  {
-    stack: "gcp",
-    missing: noGcp,
-    start: async () => {
-      const { options, env, close } = await startGcp();
-      Object.assign(process.env, env);
-      return { definition: gcp(options), close };
-    },
-  },
-];
+};
 
-describe.each(rows)("$stack and local", ({ stack, missing, start }) => {
-  const note = missing === undefined ? "" : ` (skipped: ${missing})`;
-  let root = "";
-  let close: (() => Promise<void>) | undefined;
-  let entry = "";
-  const here = new KitaruClient({ stack: "local" });
-  const there = new KitaruClient({ stack });
+const { here, words } = present(stacks);
+const pairs = here.flatMap((from) =>
+  here.flatMap((to) => (from === to ? [] : [{ from, to, id: `${from}-to-${to}` }])),
+);
+const others = here.filter((name) => name !== "local").map((stack) => ({ stack }));
 
-  beforeAll(async () => {
-    if (missing !== undefined) return;
-    const opened = await start();
-    close = () => opened.close();
-    root = mkdtempSync(join(tmpdir(), "kitaru-export-"));
-    entry = await flowModule(flowsText);
-    configure({ config: { stacks: { local: local(), [stack]: opened.definition } }, root });
-    await here.deployments.deploy({ entry });
-  }, 120_000);
-  afterAll(async () => {
-    await closeStacks();
-    await close?.();
-    if (root !== "") rmSync(root, { recursive: true, force: true });
+let root = "";
+let close: (() => Promise<void>) | undefined;
+beforeAll(async () => {
+  root = mkdtempSync(join(tmpdir(), "kitaru-export-"));
+  const [opened, entry] = await Promise.all([startAll(stacks, here), flowModule(flowsText)]);
+  close = () => opened.close();
+  configure({ config: { stacks: opened.definitions }, root });
+  await Promise.all(here.map((stack) => on(stack).deployments.deploy({ entry })));
+}, 120_000);
+afterAll(async () => {
+  await closeStacks();
+  await close?.();
+  rmSync(root, { recursive: true, force: true });
+});
+
+describe(`each to each: ${words}`, () => {
+  let journeys = new Map<string, Promise<Journey>>();
+  beforeAll(() => {
+    // all are under way at once
+    journeys = new Map(pairs.map((pair) => [pair.id, travel(pair)]));
+    for (const journey of journeys.values()) journey.catch(() => undefined);
   });
 
-  /** Start on a stack and come to its first question. */
-  async function started(client: KitaruClient, id: string): Promise<string> {
-    const ledger = join(root, `${id}.txt`);
-    const handle = client.deployments.invoke("outer", { ledger, size: 20_000 }, { id });
-    await handle.started;
-    await asks(client, id, "review:0");
-    return ledger;
-  }
-
-  async function move(from: KitaruClient, to: KitaruClient, id: string): Promise<void> {
-    const file = join(root, `${id}-${Math.random()}.kitaru`);
-    const exported = await from.executions.export(id, { file, move: true });
-    const imported = await to.executions.import(file);
-    if (exported.moved && !imported.copy && imported.status === "waiting") return;
-    throw new Error(`not moved: ${JSON.stringify({ exported, imported })}`);
-  }
-
-  test.skipIf(missing !== undefined)(
-    `waiting here, answered and completed there${note}`,
-    async () => {
-      const id = `there-${stack}`;
-      const ledger = await started(here, id);
-      await move(here, there, id);
-      expect(await here.executions.get(id)).toMatchObject({
-        status: "cancelled",
-        pendingWaits: [],
+  test.each(pairs)(
+    "waiting on $from, answered and completed on $to",
+    async ({ from, to, id }) => {
+      const journey = await journeys.get(id);
+      expect(journey).toMatchObject({
+        left: { status: "cancelled", pendingWaits: [] },
+        refused: `Execution ${id} was moved away`,
+        arrived: {
+          stack: to,
+          imported: { from, copy: false },
+          pendingWaits: [{ id: "review:0" }],
+        },
+        ended: { status: "completed", output: expected },
       });
-      await expect(here.executions.input(id, { value: { ok: true } })).rejects.toThrow(
-        `Execution ${id} was moved away`,
-      );
-      await restsOn(there, id);
-      expect(await there.executions.get(id)).toMatchObject({
-        stack,
-        imported: { from: "local", copy: false },
-        pendingWaits: [{ id: "review:0" }],
-      });
-      await there.executions.input(id, { value: { ok: true } });
-      await asks(there, `${id}/inner:0`, "approve:0");
-      await there.executions.input(`${id}/inner:0`, { value: true });
-      await asks(there, id, "last:0");
-      await there.executions.input(id, {});
-      expect(await ends(there, id)).toMatchObject({ status: "completed", output: expected });
-      expect(linesOf(ledger)).toEqual(["write", "count", "count"]);
-      const film = (await there.artifacts.get({ execution: id, name: "film" })) as Uint8Array;
-      expect(film.byteLength).toBe(20_000);
+      expect(journey?.ended.calls.map((call) => [call.id, call.status])).toEqual(calls);
+      expect(journey?.ran).toEqual(["write", "count", "count"]);
+      expect(journey?.film).toEqual(new Uint8Array(20_000).fill(7));
     },
-    120_000,
+    180_000,
   );
+});
 
-  test.skipIf(missing !== undefined)(
-    `here, there and back, with a child flow that waits; completed here${note}`,
-    async () => {
+describe("the local stack and another, further", () => {
+  test.concurrent.each(others)(
+    "here, on $stack and back, with a child flow that waits; completed here",
+    async ({ stack }) => {
+      const [home, there] = [on("local"), on(stack)];
       const id = `back-${stack}`;
-      const ledger = await started(here, id);
-      await move(here, there, id);
+      const ledger = await started(home, id);
+      await move(home, there, id);
       await there.executions.input(id, { value: { ok: false } });
       await asks(there, `${id}/inner:0`, "approve:0");
       await restsOn(there, id);
-      await move(there, here, id);
+      await move(there, home, id);
       await expect(there.executions.input(`${id}/inner:0`, { value: true })).rejects.toThrow(
         `Execution ${id}/inner:0 was moved away`,
       );
-      await here.executions.input(`${id}/inner:0`, { value: true });
-      await asks(here, id, "last:0");
-      await here.executions.input(id, {});
-      expect(await ends(here, id)).toMatchObject({
+      await home.executions.input(`${id}/inner:0`, { value: true });
+      await asks(home, id, "last:0");
+      await home.executions.input(id, {});
+      expect(await ends(home, id)).toMatchObject({
         status: "completed",
         output: { ...expected, ok: false },
       });
       expect(linesOf(ledger)).toEqual(["write", "count", "count"]);
       expect((await there.executions.get(id)).status).toBe("cancelled");
     },
-    120_000,
+    180_000,
   );
 
-  test.skipIf(missing !== undefined)(
-    `what has ended there is kept here, in place of what was moved away${note}`,
-    async () => {
+  test.concurrent.each(others)(
+    "what has ended on $stack is kept here, in place of what was moved away",
+    async ({ stack }) => {
+      const [home, there] = [on("local"), on(stack)];
       const id = `kept-${stack}`;
-      await started(here, id);
-      await move(here, there, id);
+      await started(home, id);
+      await move(home, there, id);
       await there.executions.input(id, { value: { ok: true } });
       await asks(there, `${id}/inner:0`, "approve:0");
       await restsOn(there, id);
@@ -185,26 +132,86 @@ describe.each(rows)("$stack and local", ({ stack, missing, start }) => {
         moved: false,
         executions: 2,
       });
-      await here.executions.import(file);
-      const kept = await here.executions.get(id);
+      await home.executions.import(file);
+      const kept = await home.executions.get(id);
       expect(kept).toMatchObject({ status: "completed", output: ended.output });
       expect(kept.calls).toEqual(ended.calls);
-      expect(await here.executions.get(`${id}/inner:0`)).toMatchObject({
+      expect(await home.executions.get(`${id}/inner:0`)).toMatchObject({
         status: "completed",
         output: -1,
       });
-      expect((await here.executions.logs(id)).map(({ message }) => message)).toEqual(
+      expect((await home.executions.logs(id)).map(({ message }) => message)).toEqual(
         expect.arrayContaining(["moved away", "moved here from stack local", "completed"]),
       );
     },
-    120_000,
+    180_000,
   );
 });
 
 const expected = { ok: true, length: 20_000, again: 20_000 };
+const calls = ["write:0", "review:0", "inner:0", "last:0", "count:0"].map((id) => [
+  id,
+  "completed",
+]);
+
+interface Pair {
+  readonly from: Name;
+  readonly to: Name;
+  readonly id: string;
+}
+
+/** What was seen of an execution on its way from one stack to another. */
+type Journey = Awaited<ReturnType<typeof travel>>;
+
+/** Start on one stack, move as soon as it waits, and answer everything on the other. */
+async function travel({ from, to, id }: Pair) {
+  const [home, there] = [on(from), on(to)];
+  const ledger = await started(home, id);
+  await move(home, there, id);
+  const left = await home.executions.get(id);
+  const refused = await home.executions.input(id, { value: { ok: true } }).then(
+    () => "",
+    (error: Error) => error.message.slice(0, `Execution ${id} was moved away`.length),
+  );
+  await restsOn(there, id);
+  const arrived = await there.executions.get(id);
+  await there.executions.input(id, { value: { ok: true } });
+  await asks(there, `${id}/inner:0`, "approve:0");
+  await there.executions.input(`${id}/inner:0`, { value: true });
+  await asks(there, id, "last:0");
+  await there.executions.input(id, {});
+  const ended = await ends(there, id);
+  const film = await there.artifacts.get({ execution: id, name: "film" });
+  return { left, refused, arrived, ended, film, ran: linesOf(ledger) };
+}
+
+function on(stack: Name): KitaruClient {
+  return new KitaruClient({ stack });
+}
+
+async function asIs<T>(definition: T): Promise<{ definition: T; close(): Promise<void> }> {
+  return { definition, close: async () => undefined };
+}
+
+/** Start on a stack and come to its first question. */
+async function started(client: KitaruClient, id: string): Promise<string> {
+  const ledger = join(root, `${id}.txt`);
+  const handle = client.deployments.invoke("outer", { ledger, size: 20_000 }, { id });
+  await handle.started;
+  await asks(client, id, "review:0");
+  return ledger;
+}
+
+async function move(from: KitaruClient, to: KitaruClient, id: string): Promise<void> {
+  const file = join(root, `${id}-${Math.random()}.kitaru`);
+  const exported = await from.executions.export(id, { file, move: true });
+  const imported = await to.executions.import(file);
+  if (exported.moved && !imported.copy && imported.status === "waiting") return;
+  throw new Error(`not moved: ${JSON.stringify({ exported, imported })}`);
+}
 
 async function asks(client: KitaruClient, id: string, call: string): Promise<void> {
-  await until(async () => {
+  await until(`${id} asks ${call}`, async () => {
     const found = await client.executions.get(id).catch(() => undefined);
     return found?.status === "waiting" && found.pendingWaits.some((wait) => wait.id === call);
   });
@@ -212,19 +219,21 @@ async function asks(client: KitaruClient, id: string, call: string): Promise<voi
 
 /** Until it rests, be it on a child. */
 async function restsOn(client: KitaruClient, id: string): Promise<void> {
-  await until(async () => (await client.executions.get(id)).status === "waiting");
+  const isAtRest = async () => (await client.executions.get(id)).status === "waiting";
+  await until(`${id} rests`, isAtRest);
 }
 
 async function ends(client: KitaruClient, id: string) {
-  await until(async () => (await client.executions.get(id)).endedAt !== undefined);
+  const hasEnded = async () => (await client.executions.get(id)).endedAt !== undefined;
+  await until(`${id} ends`, hasEnded);
   return client.executions.get(id);
 }
 
-async function until(isTrue: () => Promise<boolean>): Promise<void> {
-  const giveUpAt = Date.now() + 30_000;
+async function until(what: string, isTrue: () => Promise<boolean>): Promise<void> {
+  const giveUpAt = Date.now() + 120_000;
   while (!(await isTrue())) {
-    if (Date.now() > giveUpAt) throw new Error("it does not come to that");
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    if (Date.now() > giveUpAt) throw new Error(`It does not come to that: ${what}.`);
+    await new Promise((resolve) => setTimeout(resolve, 400));
   }
 }
 
