@@ -3,7 +3,7 @@ import { aws } from "../../adapters/aws/index.ts";
 import { KitaruClient, configure } from "../../core/index.ts";
 import { closeStacks } from "../../core/stacks.ts";
 import { type Cloud, noCloud, startCloud } from "./cloud.ts";
-import { pause } from "./evidence.ts";
+import { pause } from "../faults/rounds.ts";
 import { go, patient, prompt } from "./fixtures/flows.ts";
 import { statesOf } from "./machines.ts";
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -22,6 +22,7 @@ import { type Account, type Iam, startIam } from "./iam.ts";
 /** Why there is no emulated cloud here; undefined when there is. */
 export const noCloud: string | undefined = noFirestore;
 
+const clock = new URL("../emulators/clock.mjs", import.meta.url).href;
 const project = "agents-project";
 const region = "europe-west4";
 const name = "agents";
@@ -51,8 +52,10 @@ export interface Cloud {
   readonly orchestration: FaultProxy;
   /** Call a function as a service account, and read what it answers. */
   call(fn: FunctionName, body: object, account?: string): Promise<Called>;
-  /** Have the scheduler call the sweep. */
-  sweep(): Promise<void>;
+  /** Have the scheduler call the sweep, so much later than now. */
+  sweep(aheadMs?: number): Promise<void>;
+  /** From now on clocks of the functions' processes differ from that of this machine by up to so much. */
+  setSkew(ms: number): void;
   close(): Promise<void>;
 }
 
@@ -96,6 +99,7 @@ export async function startCloud(cloudOptions: CloudOptions = {}): Promise<Cloud
     throw new Error("three proxies have been started");
   const source = mkdtempSync(join(tmpdir(), "kitaru-functions-"));
   bundleFunctions(source);
+  const clocks = mkdtempSync(join(tmpdir(), "kitaru-clocks-"));
   const env = {
     FIRESTORE_EMULATOR_HOST: database.endpoint,
     STORAGE_EMULATOR_HOST: bucketProxy.endpoint,
@@ -112,6 +116,8 @@ export async function startCloud(cloudOptions: CloudOptions = {}): Promise<Cloud
       KITARU_GCP_CALLERS: callers,
       KITARU_GCP_KEYS_URL: issuer.endpoint,
       KITARU_GCP_TIMEOUT_SECONDS: String(timeoutSeconds),
+      CLOCK_FOLDER: clocks,
+      NODE_OPTIONS: `--import=${clock}`,
       ...iam.env,
       ...cloudOptions.environment,
     });
@@ -200,13 +206,15 @@ export async function startCloud(cloudOptions: CloudOptions = {}): Promise<Cloud
     bucket: bucketProxy,
     orchestration,
     call,
-    sweep: async () => {
+    setSkew: (ms) => writeFileSync(join(clocks, "skew"), String(ms)),
+    sweep: async (aheadMs = 0) => {
+      writeFileSync(join(clocks, "ahead-sweep"), String(aheadMs));
       const { status, body } = await call("sweep", {}, accounts.scheduler);
       if (status !== 200) throw new Error(`sweep: ${status} ${JSON.stringify(body)}`);
     },
     close: async () => {
       await Promise.all(parts.map((part) => part.close()));
-      rmSync(source, { recursive: true });
+      for (const folder of [source, clocks]) rmSync(folder, { recursive: true });
     },
   };
 }

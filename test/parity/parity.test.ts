@@ -20,7 +20,7 @@ describe(`all stacks side by side: ${words}`, () => {
   let root = "";
   let close: (() => Promise<void>) | undefined;
   beforeAll(async () => {
-    const started = await startAll(stacks, here);
+    const started = await startAll(here, (name) => stacks[name].start());
     close = () => started.close();
     root = await project({});
     copyProgram(root);

@@ -83,11 +83,11 @@ export function present<Name extends string>(
 }
 
 /** Start stacks at once; closes all when one cannot be started. */
-export async function startAll<Name extends string>(
-  all: Readonly<Record<Name, StackUnderTest>>,
+export async function startAll<Name extends string, Started extends StartedStack>(
   names: readonly Name[],
-): Promise<{ readonly definitions: Record<Name, StackDefinition>; close(): Promise<void> }> {
-  const starts = await Promise.allSettled(names.map((name) => all[name].start()));
+  start: (name: Name) => Promise<Started>,
+): Promise<StartedStacks<Name, Started>> {
+  const starts = await Promise.allSettled(names.map(start));
   const started = starts.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
   const close = async (): Promise<void> => {
     await Promise.all(started.map((one) => one.close()));
@@ -97,6 +97,19 @@ export async function startAll<Name extends string>(
     await close();
     throw failed.reason;
   }
-  const entries = names.map((name, at) => [name, started[at]?.definition]);
-  return { definitions: Object.fromEntries(entries) as Record<Name, StackDefinition>, close };
+  const named = names.map((name, at) => [name, started[at]]);
+  const definitions = names.map((name, at) => [name, started[at]?.definition]);
+  return {
+    started: Object.fromEntries(named) as Record<Name, Started>,
+    definitions: Object.fromEntries(definitions) as Record<Name, StackDefinition>,
+    close,
+  };
+}
+
+/** Stacks that can be opened, by name. */
+interface StartedStacks<Name extends string, Started> {
+  readonly started: Readonly<Record<Name, Started>>;
+  /** As a config has them. */
+  readonly definitions: Readonly<Record<Name, StackDefinition>>;
+  close(): Promise<void>;
 }

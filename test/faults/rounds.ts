@@ -6,77 +6,76 @@ import { KitaruClient } from "../../core/index.ts";
 import { openStack } from "../../core/stacks.ts";
 import type { Entry } from "../../core/journal/entry.ts";
 import { entriesOf } from "../parity/journal.ts";
-import { approve, faulty } from "./fixtures/faulty-flows.ts";
+import { approve, faulty } from "./fixtures/flows.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "kitaru-evidence-"));
+const root = mkdtempSync(join(tmpdir(), "kitaru-faults-"));
 
-interface Rounds {
-  /** @default "aws" */
-  readonly stack?: string;
+/** What executions are run. */
+export interface Rounds {
+  readonly stack: string;
   readonly name: string;
   readonly rounds: number;
   /** Rounds under way at once. @default 8 */
   readonly atOnce?: number;
   readonly isolated?: boolean;
+  /** Size of a value each keeps. @default none is kept */
+  readonly size?: number;
   /** Runs of a call that a superseded advance may have made, whose outcome nobody recorded. @default 0 */
   readonly discarded?: number;
-  /** Whether a sweep runs beside them, as often as it can. @default true */
-  readonly isSwept?: boolean;
-  /** Called when an answer has been given. */
-  readonly answered?: () => Promise<void>;
-  /** When the answer is given, in milliseconds after the start. @default at random within a second */
-  readonly answerAfter?: (round: number) => number | Promise<void>;
+  /** Sweeps beside them, so much later than now; what fails is tried again by the next. */
+  readonly sweep: (aheadMs: number) => Promise<void>;
+  /** How much later, by the time since they began. @default not at all */
+  readonly sweepAheadMs?: (elapsedMs: number) => number;
+  /** When an execution is answered. @default at random within a second */
+  readonly answerAfter?: ((executionId: string) => Promise<void>) | undefined;
+}
+
+/** Ids of the executions of {@link runRounds}. */
+export function roundIds({ name, rounds }: Pick<Rounds, "name" | "rounds">): string[] {
+  return Array.from({ length: rounds }, (_, round) => `${name}-${round}`);
 }
 
 /**
  * Run flows while things go wrong, with the sweep beside them, and hold what each left against its result. Resolves to the
  * number of runs of a call that came to nothing, since no outcome was recorded of them.
  */
-export async function runRounds(
-  cloud: { sweep(): Promise<void> },
-  params: Rounds,
-): Promise<number> {
-  const { rounds, atOnce = 8, isSwept = true } = params;
+export async function runRounds(params: Rounds): Promise<number> {
+  const { stack, rounds, atOnce = 8, sweep, sweepAheadMs = () => 0 } = params;
+  const folder = mkdtempSync(join(root, `${stack}-`));
   const state = { next: 0, lost: 0, isOver: false };
   const lane = async (): Promise<void> => {
     while (state.next < rounds) {
-      const lost = await oneRound(params, state.next++);
+      const lost = await oneRound(params, folder, state.next++);
       state.lost += lost;
     }
   };
+  const begun = Date.now();
   const sweeping = async (): Promise<void> => {
     while (!state.isOver) {
-      await cloud.sweep();
+      await sweep(sweepAheadMs(Date.now() - begun)).catch(() => undefined);
       await pause(1000);
     }
   };
   const lanes = Promise.all(Array.from({ length: atOnce }, lane)).finally(() => {
     state.isOver = true;
   });
-  await Promise.all([lanes, ...(isSwept ? [sweeping()] : [])]);
+  await Promise.all([lanes, sweeping()]);
   return state.lost;
 }
 
-async function oneRound(params: Rounds, round: number): Promise<number> {
-  const {
-    name,
-    isolated = false,
-    answerAfter = () => Math.random() * 1000,
-    discarded = 0,
-    stack = "aws",
-  } = params;
-  const id = `${name}-${round}`;
+async function oneRound(params: Rounds, folder: string, round: number): Promise<number> {
+  const { stack, isolated = false, size = 0, discarded = 0 } = params;
+  const { answerAfter = () => pause(Math.random() * 1000) } = params;
+  const id = roundIds(params)[round] ?? "";
   const handle = await persist(async () => {
-    const started = faulty.run({ folder, isolated }, { id });
+    const started = faulty.run({ folder, isolated, size }, { id, stack });
     await started.started;
     return started;
   });
-  const after = answerAfter(round);
-  await (typeof after === "number" ? pause(after) : after);
-  await persist(() => approve.answer(id, round));
-  await params.answered?.();
-  const { answer, calls } = await handle.result({ timeout: "100s" });
-  expect({ id, answer }).toEqual({ id, answer: round });
+  await answerAfter(id);
+  await persist(() => approve.answer(id, round, { stack }));
+  const { answer, calls, kept } = await handle.result({ timeout: "100s" });
+  expect({ id, answer, kept }).toEqual({ id, answer: round, kept: size });
   const left = readFileSync(join(folder, id), "utf8")
     .trimEnd()
     .split("\n")
@@ -87,9 +86,12 @@ async function oneRound(params: Rounds, round: number): Promise<number> {
     if (place === -1 || tokens.length - 1 - place > discarded)
       throw new Error(`${id}: ${call} ran again after its outcome was recorded: ${tokens.join()}`);
   }
-  const runtime = await openStack(stack);
-  const outcomes = (await entriesOf(runtime, id)).filter(isOutcome).map((entry) => entry.id);
-  const { status, pendingWaits } = await new KitaruClient({ stack }).executions.get(id);
+  const outcomes = (await persist(async () => entriesOf(await openStack(stack), id)))
+    .filter(isOutcome)
+    .map((entry) => entry.id);
+  const { status, pendingWaits } = await persist(() =>
+    new KitaruClient({ stack }).executions.get(id),
+  );
   expect({ id, status, pendingWaits, outcomes: outcomes.toSorted() }).toEqual({
     id,
     status: "completed",

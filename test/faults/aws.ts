@@ -1,0 +1,118 @@
+import { aws } from "../../adapters/aws/index.ts";
+import { type Cloud, noCloud, startCloud } from "../aws/cloud.ts";
+import type { Fate, Passing } from "../emulators/fault-proxy.ts";
+import type { CloudUnderFaults, FaultyCloud } from "./faults.ts";
+import {
+  type TappedStore,
+  answeredWhileParking,
+  pass,
+  secondGeneration,
+  secondOwners,
+  spuriousWakes,
+  stormy,
+  strayEntries,
+  untilParked,
+} from "./store.ts";
+
+const name = "aws";
+
+/** AWS, with processes of functions that can be killed, and proxies before DynamoDB and everything else. */
+export const awsUnderFaults: CloudUnderFaults = {
+  missing: noCloud,
+  start: async (random) => {
+    const cloud = await startCloud({ advanceSeconds: 8 });
+    Object.assign(process.env, cloud.env);
+    const definition = aws({ name: cloud.name });
+    return { definition, faulty: faultyCloud(cloud, random), close: () => cloud.close() };
+  },
+};
+
+function faultyCloud(cloud: Cloud, random: () => number): FaultyCloud {
+  const store = storeOf(cloud);
+  const { services } = cloud;
+  return {
+    name,
+    sweep: (aheadMs) => cloud.sweep(aheadMs),
+    heal: () => {
+      cloud.setFaults({});
+      for (const proxy of [cloud.table, services]) proxy.fate = () => pass;
+    },
+    inject: {
+      dropped: () => {
+        const counts = { dropped: 0 };
+        services.fate = ({ action }) => {
+          if (action !== "SendTaskSuccess") return pass;
+          counts.dropped += 1;
+          return { kind: "answer", status: 200, body: "{}" };
+        };
+        return { counts: () => counts, answerAfter: untilParked(name) };
+      },
+      doubled: spuriousWakes(name, store),
+      two: () => {
+        const counts = { lost: 0, second: 0 };
+        services.fate = ({ action, body }) => {
+          if (action !== "StartExecution") return pass;
+          if (generationIn(body) === secondGeneration) counts.second += 1;
+          if (random() > 0.3) return pass;
+          counts.lost += 1;
+          return { kind: "lose" };
+        };
+        return { counts: () => counts, answerAfter: secondOwners(name) };
+      },
+      between: answeredWhileParking(store),
+      stormy: stormy(store, random),
+      unavailable: () => {
+        const counts = { unavailable: 0 };
+        services.fate = ({ service }) => {
+          if (service !== "s3" || random() > 0.5) return pass;
+          counts.unavailable += 1;
+          return { kind: "answer", status: 503, body: "<Error><Code>SlowDown</Code></Error>" };
+        };
+        return { counts: () => counts };
+      },
+      killed: () => {
+        cloud.setFaults({ kills: 0.25 });
+        return { counts: () => ({ killed: cloud.killed().length }) };
+      },
+      skewed: (ids) => {
+        cloud.setFaults({ skewMs: 5000 });
+        return { counts: async () => ({ stray: await strayEntries(name, ids) }) };
+      },
+    },
+  };
+}
+
+function storeOf({ table }: Cloud): TappedStore {
+  return {
+    proxy: table,
+    written: writtenIn,
+    isRefused: (reply) => reply.includes("ConditionalCheckFailed"),
+    refusals: { throttled: failure("ProvisionedThroughputExceededException") },
+    conflict: failure("ConditionalCheckFailedException"),
+  };
+}
+
+/** An item as DynamoDB writes it. */
+interface PutItem {
+  readonly Item: Readonly<Record<"p" | "s" | "b", { readonly S: string }>>;
+  readonly ConditionExpression?: string;
+}
+
+function writtenIn({ action, body }: Passing) {
+  if (action !== "PutItem") return undefined;
+  const { Item, ConditionExpression } = JSON.parse(body.toString()) as PutItem;
+  const [kind, executionId] = Item.p.S.split("/", 2);
+  if (kind !== "exec" || executionId === undefined) return undefined;
+  const replaces = ConditionExpression === "v = :v";
+  return { executionId, sort: Item.s.S, document: Item.b.S, replaces };
+}
+
+function generationIn(body: Buffer): number | undefined {
+  const { input = "{}" } = JSON.parse(body.toString()) as { readonly input?: string };
+  return (JSON.parse(input) as { readonly generation?: number }).generation;
+}
+
+function failure(exception: string): Fate {
+  const body = JSON.stringify({ __type: `com.amazonaws.dynamodb.v20120810#${exception}` });
+  return { kind: "answer", status: 400, body };
+}

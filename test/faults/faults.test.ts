@@ -1,0 +1,55 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { configure } from "../../core/index.ts";
+import { closeStacks } from "../../core/stacks.ts";
+import { generator } from "../../testing/scenario.ts";
+import { type CloudName, present, startAll } from "../stacks/stacks.ts";
+import { clouds } from "./clouds.ts";
+import { type FaultName, type FaultyCloud, faults } from "./faults.ts";
+import { faulty } from "./fixtures/flows.ts";
+import { roundIds, runRounds } from "./rounds.ts";
+
+const seed = Number(process.env["SEED"] ?? 1);
+const { here, words } = present(clouds);
+const names = Object.keys(faults) as FaultName[];
+
+describe(`faults, SEED=${seed}: ${words}`, () => {
+  const running = new Map<CloudName, FaultyCloud>();
+  let close: (() => Promise<void>) | undefined;
+  beforeAll(async () => {
+    const all = await startAll(here, (name) => clouds[name].start(generator(seed)));
+    close = () => all.close();
+    for (const name of here) running.set(name, all.started[name].faulty);
+    configure({ config: { stacks: all.definitions } });
+    const entry = new URL("fixtures/flows.ts", import.meta.url);
+    await Promise.all(here.map((stack) => faulty.deploy({ entry, stack })));
+  }, 180_000);
+  afterAll(async () => {
+    await closeStacks();
+    await close?.();
+  });
+
+  // a cloud has one fault at a time, and the clouds have theirs beside one another
+  describe.concurrent.each(here)("%s", (stack) => {
+    for (const name of names)
+      test(faults[name].title, { concurrent: false, timeout: 240_000 }, async () => {
+        const cloud = running.get(stack);
+        if (cloud === undefined) throw new Error(`${stack} does not run`);
+        expect(await countsOf(cloud, name)).toEqual([]);
+      });
+  });
+});
+
+/** Put executions through a fault; resolves to what of it has not happened. */
+async function countsOf(cloud: FaultyCloud, name: FaultName): Promise<string[]> {
+  const { title: _title, ...fault } = faults[name];
+  const rounds = { ...fault, name, stack: cloud.name };
+  const { counts, answerAfter, stop } = await cloud.inject[name](roundIds(rounds));
+  try {
+    await runRounds({ ...rounds, answerAfter, sweep: (aheadMs) => cloud.sweep(aheadMs) });
+    const counted = Object.entries(await counts());
+    return counted.flatMap(([what, times]) => (times > 0 ? [] : [what]));
+  } finally {
+    stop?.();
+    await cloud.heal();
+  }
+}

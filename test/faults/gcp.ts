@@ -1,0 +1,147 @@
+import { recordKeyOf } from "../../adapters/gcp/documents.ts";
+import { gcp } from "../../adapters/gcp/index.ts";
+import { type Cloud, noCloud, startCloud } from "../gcp/cloud.ts";
+import type { Fate, Passing } from "../emulators/fault-proxy.ts";
+import type { CloudUnderFaults, FaultyCloud, Inject } from "./faults.ts";
+import {
+  type TappedStore,
+  answeredWhileParking,
+  pass,
+  secondGeneration,
+  secondOwners,
+  spuriousWakes,
+  stormy,
+  strayEntries,
+  untilParked,
+} from "./store.ts";
+
+const name = "gcp";
+
+/** Google Cloud, with instances of functions that go away, and proxies before Firestore, the bucket and Workflows. */
+export const gcpUnderFaults: CloudUnderFaults = {
+  missing: noCloud,
+  start: async (random) => {
+    const cloud = await startCloud({ advanceSeconds: 15 });
+    const definition = gcp(cloud.options);
+    return { definition, faulty: faultyCloud(cloud, random), close: () => cloud.close() };
+  },
+};
+
+function faultyCloud(cloud: Cloud, random: () => number): FaultyCloud {
+  const store = storeOf(cloud);
+  const { database, bucket, orchestration, functions } = cloud;
+  const proxies = Object.values(functions).map(({ proxy }) => proxy);
+  return {
+    name,
+    sweep: (aheadMs) => cloud.sweep(aheadMs),
+    heal: () => {
+      cloud.setSkew(0);
+      for (const proxy of [database, bucket, orchestration, ...proxies]) proxy.fate = () => pass;
+    },
+    inject: {
+      dropped: () => {
+        const counts = { dropped: 0 };
+        orchestration.fate = ({ path }) => {
+          if (!path.includes("/callbacks/")) return pass;
+          counts.dropped += 1;
+          return { kind: "answer", status: 200, body: "{}" };
+        };
+        return { counts: () => counts, answerAfter: untilParked(name) };
+      },
+      doubled: spuriousWakes(name, store),
+      two: () => {
+        const counts = { lost: 0, second: 0 };
+        orchestration.fate = ({ method, path, body }) => {
+          if (method !== "POST" || !path.endsWith("/executions")) return pass;
+          if (generationIn(body) === secondGeneration) counts.second += 1;
+          if (random() > 0.3) return pass;
+          counts.lost += 1;
+          return { kind: "lose" };
+        };
+        return { counts: () => counts, answerAfter: secondOwners(name) };
+      },
+      between: answeredWhileParking(store),
+      stormy: stormy(store, random),
+      unavailable: () => {
+        const counts = { unavailable: 0 };
+        bucket.fate = () => {
+          if (random() > 0.5) return pass;
+          counts.unavailable += 1;
+          return { kind: "answer", status: 503, body: "{}" };
+        };
+        return { counts: () => counts };
+      },
+      killed: killedInstances(cloud, random),
+      skewed: (ids) => {
+        cloud.setSkew(5000);
+        return { counts: async () => ({ stray: await strayEntries(name, ids) }) };
+      },
+    },
+  };
+}
+
+/** Kill instances that have just been called. */
+function killedInstances({ functions }: Cloud, random: () => number): Inject {
+  return () => {
+    const { advance, task } = functions;
+    const before = advance.ends() + task.ends();
+    for (const fn of [advance, task]) {
+      let nextAt = 0;
+      fn.proxy.fate = () => {
+        // with one instance everything under way goes away: what is sent again must have time to arrive
+        if (Date.now() < nextAt || random() > 0.3) return pass;
+        nextAt = Date.now() + 2500;
+        setTimeout(() => fn.kill(), random() * 100);
+        return pass;
+      };
+    }
+    return { counts: () => ({ killed: advance.ends() + task.ends() - before }) };
+  };
+}
+
+function storeOf({ database }: Cloud): TappedStore {
+  return {
+    proxy: database,
+    written: writtenIn,
+    isRefused: (_reply, status) => status >= 400,
+    refusals: {
+      throttled: failure(429, "RESOURCE_EXHAUSTED"),
+      contended: failure(409, "ABORTED"),
+    },
+    conflict: failure(400, "FAILED_PRECONDITION"),
+  };
+}
+
+/** A commit of one document. */
+interface Commit {
+  readonly writes: readonly [
+    {
+      readonly update?: {
+        readonly name: string;
+        readonly fields: { readonly b: { readonly stringValue: string } };
+      };
+      readonly currentDocument: { readonly updateTime?: string };
+    },
+  ];
+}
+
+function writtenIn({ path, body }: Passing) {
+  if (!path.endsWith(":commit")) return undefined;
+  const [{ update, currentDocument }] = (JSON.parse(body.toString()) as Commit).writes;
+  if (update === undefined) return undefined;
+  const { partition, sort } = recordKeyOf(update.name.split("/").at(-1) ?? "");
+  if (!partition.startsWith("exec/")) return undefined;
+  const executionId = partition.slice("exec/".length);
+  const replaces = currentDocument.updateTime !== undefined;
+  return { executionId, sort, document: update.fields.b.stringValue, replaces };
+}
+
+function generationIn(body: Buffer): number | undefined {
+  const { argument = "{}" } = JSON.parse(body.toString()) as { readonly argument?: string };
+  return (JSON.parse(argument) as { readonly generation?: number }).generation;
+}
+
+function failure(status: number, code: string): Fate {
+  const body = JSON.stringify({ error: { code: status, message: code, status: code } });
+  return { kind: "answer", status, body };
+}

@@ -1,0 +1,159 @@
+import { openStack } from "../../core/stacks.ts";
+import type { Fate, FaultProxy, Passing } from "../emulators/fault-proxy.ts";
+import { entriesOf } from "../parity/journal.ts";
+import type { Inject, Injection } from "./faults.ts";
+import { pause } from "./rounds.ts";
+
+/** A document of an execution on its way to the store. */
+export interface Written {
+  readonly executionId: string;
+  /** Its sort key. */
+  readonly sort: string;
+  readonly document: string;
+  /** Whether it takes the place of a certain version. */
+  readonly replaces: boolean;
+}
+
+/** A cloud's record store, and how its requests and replies are read. */
+export interface TappedStore {
+  readonly proxy: FaultProxy;
+  /** What a request writes; undefined for one that writes nothing of an execution. */
+  readonly written: (request: Passing) => Written | undefined;
+  /** Whether a write was refused because the document is another. */
+  readonly isRefused: (reply: Buffer, status: number) => boolean;
+  /** What the store says for a while, by name, without having done anything. */
+  readonly refusals: Readonly<Record<string, Fate>>;
+  /** What it says when the document is another. */
+  readonly conflict: Fate;
+}
+
+/** A request that is left alone. */
+export const pass: Fate = { kind: "pass" };
+
+/** Refuse requests, say that documents have changed which have not, and lose replies of writes. */
+export function stormy({ proxy, written, refusals, conflict }: TappedStore, random: () => number) {
+  return (): Injection => {
+    const names = Object.keys(refusals);
+    const counts: Record<string, number> = { conflicts: 0, lost: 0 };
+    for (const name of names) counts[name] = 0;
+    const count = (name: string, fate: Fate | undefined): Fate => {
+      counts[name] = (counts[name] ?? 0) + 1;
+      return fate ?? pass;
+    };
+    proxy.fate = (request) => {
+      const draw = random();
+      const name = names[Math.floor(draw / (0.05 / names.length))];
+      if (name !== undefined) return count(name, refusals[name]);
+      const write = written(request);
+      if (write === undefined || draw > 0.13) return pass;
+      if (draw < 0.09) return write.replaces ? count("conflicts", conflict) : pass;
+      return count("lost", { kind: "lose" });
+    };
+    return { counts: () => counts };
+  };
+}
+
+/** Hold every park back until its execution has been answered. */
+export function answeredWhileParking({ proxy, written, isRefused }: TappedStore): Inject {
+  return () => {
+    const parking = new Map<string, () => void>();
+    const answered = new Map<string, () => void>();
+    const counts = { refused: 0 };
+    proxy.fate = (request) => {
+      const write = written(request);
+      if (write === undefined || parkedIn(write) === undefined) return pass;
+      const tell = parking.get(write.executionId);
+      if (tell === undefined) return pass;
+      // the head says `waiting`, and nobody listens yet
+      parking.delete(write.executionId);
+      tell();
+      const until = new Promise<void>((resolve) => answered.set(write.executionId, resolve));
+      return { kind: "hold", until };
+    };
+    const heard = (request: Passing, reply: Buffer, status: number): void => {
+      const write = written(request);
+      if (write?.sort !== "inbox") return;
+      if (write.document.includes('"kind":"answer"')) answered.get(write.executionId)?.();
+      else if (parkedIn(write) !== undefined && isRefused(reply, status)) counts.refused += 1;
+    };
+    proxy.onReply.add(heard);
+    return {
+      counts: () => counts,
+      answerAfter: (id) => new Promise((resolve) => parking.set(id, resolve)),
+      stop: () => void proxy.onReply.delete(heard),
+    };
+  };
+}
+
+/** Wake whoever has parked last, again and again. */
+export function spuriousWakes(stack: string, { proxy, written }: TappedStore): Inject {
+  return async () => {
+    const { orchestrator } = (await openStack(stack)).backend;
+    const parked = new Map<string, string>();
+    const counts = { spurious: 0 };
+    const heard = (request: Passing): void => {
+      const write = written(request);
+      const token = write === undefined ? undefined : parkedIn(write);
+      if (write !== undefined && token !== undefined) parked.set(write.executionId, token);
+    };
+    proxy.onReply.add(heard);
+    const waking = setInterval(() => {
+      for (const [executionId, token] of [...parked].slice(-8)) {
+        counts.spurious += 1;
+        void orchestrator.wake(token, executionId).catch(() => undefined);
+      }
+    }, 300);
+    return {
+      counts: () => counts,
+      stop: () => {
+        clearInterval(waking);
+        proxy.onReply.delete(heard);
+      },
+    };
+  };
+}
+
+/** Have a second orchestration begin for each execution, twice, before it is answered. */
+export function secondOwners(stack: string) {
+  return async (executionId: string): Promise<void> => {
+    const { backend } = await openStack(stack);
+    const head = await backend.records.get({ partition: `exec/${executionId}`, sort: "head" });
+    const { facts } = JSON.parse(head?.body ?? "{}") as { readonly facts: Facts };
+    const params = { ...facts, executionId, generation: secondGeneration };
+    await Promise.all([1, 2].map(() => backend.orchestrator.start(params)));
+    await pause(300);
+  };
+}
+
+/** Generation of the orchestrations of {@link secondOwners}. */
+export const secondGeneration = 7;
+
+/** Once an execution is parked, and can be woken. */
+export function untilParked(stack: string) {
+  return async (executionId: string): Promise<void> => {
+    const { records } = (await openStack(stack)).backend;
+    const key = { partition: `exec/${executionId}`, sort: "inbox" };
+    while ((await records.get(key))?.body.includes('"parked"') !== true) await pause(100);
+  };
+}
+
+/** Entries that were written before their execution began or after it was seen to have ended, by the clock of this process. */
+export async function strayEntries(stack: string, ids: readonly string[]): Promise<number> {
+  const runtime = await openStack(stack);
+  const journals = await Promise.all(ids.map((id) => entriesOf(runtime, id)));
+  return journals.flatMap((entries) => {
+    const times = entries.map(({ at }) => at);
+    return times.filter((at, place) => times.slice(0, place).some((before) => before > at));
+  }).length;
+}
+
+interface Facts {
+  readonly flow: string;
+  readonly bundle: string;
+}
+
+/** The token under which a document parks its execution; undefined for every other document. */
+function parkedIn({ sort, document }: Written): string | undefined {
+  if (sort !== "inbox" || !document.startsWith('{"items":[],"parked"')) return undefined;
+  return (JSON.parse(document) as { readonly parked: string }).parked;
+}
