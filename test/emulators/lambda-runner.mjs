@@ -15,7 +15,7 @@ process.stdout.write = process.stderr.write.bind(process.stderr);
 
 const faults = () => JSON.parse(readFileSync(process.env.FAULTS));
 const realNow = Date.now;
-const skew = Math.random() * 2 - 1;
+const skew = (0.5 + Math.random() / 2) * (Math.random() < 0.5 ? -1 : 1);
 let offsetMs = 0;
 Date.now = () => realNow() + offsetMs;
 
@@ -24,7 +24,7 @@ const run = module[handler.slice(dot + 1)] ?? module.default?.[handler.slice(dot
 
 for await (const line of createInterface({ input: process.stdin })) {
   const { event, context } = JSON.parse(line);
-  // clocks of processes differ by up to `skewMs`; a schedule may ask what would be done so much later
+  // clocks of processes differ by up to `skewMs` and at least half of it; a schedule may ask what would be done so much later
   offsetMs = Math.round(skew * (faults().skewMs ?? 0)) + (event?.aheadMs ?? 0);
   answer(`${JSON.stringify(await invoke(event, context))}\n`);
 }

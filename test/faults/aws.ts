@@ -52,7 +52,7 @@ function faultyCloud(cloud: Cloud, random: () => number): FaultyCloud {
         const counts = { lost: 0, second: 0 };
         services.fate = ({ action, body }) => {
           if (action !== "StartExecution") return pass;
-          if (generationIn(body) === secondGeneration) counts.second += 1;
+          if (ownerIn(body).endsWith(`-${secondGeneration}`)) counts.second += 1;
           if (random() > 0.3) return pass;
           counts.lost += 1;
           return { kind: "lose" };
@@ -107,9 +107,9 @@ function writtenIn({ action, body }: Passing) {
   return { executionId, sort: Item.s.S, document: Item.b.S, replaces };
 }
 
-function generationIn(body: Buffer): number | undefined {
-  const { input = "{}" } = JSON.parse(body.toString()) as { readonly input?: string };
-  return (JSON.parse(input) as { readonly generation?: number }).generation;
+function ownerIn(body: Buffer): string {
+  const { name: owner } = JSON.parse(body.toString()) as { readonly name: string };
+  return owner;
 }
 
 function failure(exception: string): Fate {

@@ -9,6 +9,8 @@ import { faulty } from "./fixtures/flows.ts";
 import { roundIds, runRounds } from "./rounds.ts";
 
 const seed = Number(process.env["SEED"] ?? 1);
+/** Executions that go through each fault, where it is to be more than the list says. */
+const more = Number(process.env["ROUNDS"] ?? 0);
 const { here, words } = present(clouds);
 const names = Object.keys(faults) as FaultName[];
 
@@ -31,7 +33,7 @@ describe(`faults, SEED=${seed}: ${words}`, () => {
   // a cloud has one fault at a time, and the clouds have theirs beside one another
   describe.concurrent.each(here)("%s", (stack) => {
     for (const name of names)
-      test(faults[name].title, { concurrent: false, timeout: 240_000 }, async () => {
+      test(faults[name].title, { concurrent: false, timeout: 240_000 + more * 5000 }, async () => {
         const cloud = running.get(stack);
         if (cloud === undefined) throw new Error(`${stack} does not run`);
         expect(await countsOf(cloud, name)).toEqual([]);
@@ -42,7 +44,7 @@ describe(`faults, SEED=${seed}: ${words}`, () => {
 /** Put executions through a fault; resolves to what of it has not happened. */
 async function countsOf(cloud: FaultyCloud, name: FaultName): Promise<string[]> {
   const { title: _title, ...fault } = faults[name];
-  const rounds = { ...fault, name, stack: cloud.name };
+  const rounds = { ...fault, rounds: Math.max(more, fault.rounds), name, stack: cloud.name };
   const { counts, answerAfter, stop } = await cloud.inject[name](roundIds(rounds));
   try {
     await runRounds({ ...rounds, answerAfter, sweep: (aheadMs) => cloud.sweep(aheadMs) });

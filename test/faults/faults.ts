@@ -14,22 +14,22 @@ export const faults = {
   dropped: { title: "all wakes are dropped", rounds: 8, sweepAheadMs: later },
   doubled: { title: "wakes come twice and out of the blue", rounds: 12, discarded: 1 },
   two: { title: "starts are carried out twice, and by two owners", rounds: 10, discarded: 1 },
-  between: { title: "answers come between the suspension and the park", rounds: 16 },
+  between: { title: "answers come between the suspension and the park", rounds: 12 },
   stormy: {
     title: "the store is throttled, finds conflicts that are none, and loses replies",
-    rounds: 20,
+    rounds: 16,
     isolated: true,
     discarded: 1,
   },
   unavailable: { title: "the bucket answers 503", rounds: 10, size: 100_000 },
   killed: {
     title: "processes are killed while they work",
-    rounds: 20,
+    rounds: 16,
     isolated: true,
     discarded: 1,
     sweepAheadMs: later,
   },
-  skewed: { title: "clocks differ by up to five seconds", rounds: 16, isolated: true },
+  skewed: { title: "clocks differ by up to five seconds", rounds: 12, isolated: true },
 } as const satisfies Readonly<Record<string, Fault>>;
 
 /** Name of a fault. */

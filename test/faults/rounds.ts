@@ -15,7 +15,7 @@ export interface Rounds {
   readonly stack: string;
   readonly name: string;
   readonly rounds: number;
-  /** Rounds under way at once. @default 8 */
+  /** Rounds under way at once. @default 16 */
   readonly atOnce?: number;
   readonly isolated?: boolean;
   /** Size of a value each keeps. @default none is kept */
@@ -40,7 +40,7 @@ export function roundIds({ name, rounds }: Pick<Rounds, "name" | "rounds">): str
  * number of runs of a call that came to nothing, since no outcome was recorded of them.
  */
 export async function runRounds(params: Rounds): Promise<number> {
-  const { stack, rounds, atOnce = 8, sweep, sweepAheadMs = () => 0 } = params;
+  const { stack, rounds, atOnce = 16, sweep, sweepAheadMs = () => 0 } = params;
   const folder = mkdtempSync(join(root, `${stack}-`));
   const state = { next: 0, lost: 0, isOver: false };
   const lane = async (): Promise<void> => {

@@ -165,7 +165,7 @@ async function control(
       if (method === "PUT") {
         hub.faults = JSON.parse(body) as HubFaults;
         const { skewMs = 0 } = hub.faults;
-        workers.setOffsets(() => Math.round((Math.random() * 2 - 1) * skewMs));
+        workers.setOffsets(() => Math.round(skew() * skewMs));
       }
       return { status: 200, body: hub.faults };
     }
@@ -181,6 +181,11 @@ async function control(
     default:
       return { status: 404 };
   }
+}
+
+/** Share of the largest difference that the clock of a process is ahead or behind: at least half. */
+function skew(): number {
+  return (0.5 + Math.random() / 2) * (Math.random() < 0.5 ? -1 : 1);
 }
 
 function describe(instance: Instance): object {
