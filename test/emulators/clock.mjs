@@ -9,7 +9,8 @@ let known = { at: 0, offsetMs: 0 };
 
 Date.now = () => {
   const at = realNow();
-  if (at !== known.at) known = { at, offsetMs: Math.round(share * read("skew") + read(`ahead-${K_SERVICE}`)) };
+  if (at !== known.at)
+    known = { at, offsetMs: Math.round(share * read("skew") + read(`ahead-${K_SERVICE}`)) };
   return at + known.offsetMs;
 };
 

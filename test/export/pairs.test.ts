@@ -43,7 +43,10 @@ let root = "";
 let close: (() => Promise<void>) | undefined;
 beforeAll(async () => {
   root = mkdtempSync(join(tmpdir(), "kitaru-export-"));
-  const [opened, entry] = await Promise.all([startAll(here, (name) => stacks[name].start()), flowModule(flowsText)]);
+  const [opened, entry] = await Promise.all([
+    startAll(here, (name) => stacks[name].start()),
+    flowModule(flowsText),
+  ]);
   close = () => opened.close();
   configure({ config: { stacks: opened.definitions }, root });
   await Promise.all(here.map((stack) => on(stack).deployments.deploy({ entry })));
