@@ -14,6 +14,8 @@ const alias = [
 ];
 
 const ignored = ["**/node_modules/**", "dist/**", "**/fixtures/**"];
+/** Suites that start the emulators of a cloud: a dozen processes each, which must not compete with one another. */
+const clouds = ["test/{aws,azure,export,faults,gcp,parity}/**/*.test.ts"];
 
 export default defineConfig({
   resolve: { alias },
@@ -36,9 +38,21 @@ export default defineConfig({
         test: {
           name: "cross",
           include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
-          exclude: ignored,
+          exclude: [...ignored, ...clouds],
           // These start processes, change directories and kill things.
           pool: "forks",
+          testTimeout: 60_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "clouds",
+          include: clouds,
+          exclude: ignored,
+          pool: "forks",
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
           testTimeout: 60_000,
         },
       },
