@@ -22,6 +22,7 @@ export default defineConfig({
   test: {
     // The default leaves a core free, which is half of a small machine.
     maxWorkers: availableParallelism(),
+    expect: { poll: { timeout: 15_000 } }, // the default of one second is short on a loaded machine
     projects: [
       {
         extends: true,

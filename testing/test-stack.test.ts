@@ -55,7 +55,7 @@ test("days of sleep take milliseconds of real time", async () => {
   const since = performance.now();
   expect(await sleepy.run(1).result()).toBe(3);
   expect(clock.now()).toBeGreaterThanOrEqual(30 * 86_400_000);
-  expect(performance.now() - since).toBeLessThan(1000);
+  expect(performance.now() - since).toBeLessThan(10_000);
 });
 
 test("run answers waits by name and by call id, in child flows too, and by function", async () => {

@@ -1,3 +1,4 @@
+import { threadCpuUsage } from "node:process";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { scriptedModel } from "../../testing/models.ts";
 import { type TestStack, testStack } from "../../testing/test-stack.ts";
@@ -295,8 +296,8 @@ test("a thousand calls are compared in well under a second", async () => {
   await stack.run(f, undefined, { id: "a" });
   round.shift = 1;
   await stack.run(f, undefined, { id: "b" });
-  const start = performance.now();
+  const start = threadCpuUsage();
   const found = await diff("a", "b");
-  expect(performance.now() - start).toBeLessThan(1000);
+  expect(threadCpuUsage(start).user / 1000).toBeLessThan(1000);
   expect(found.rows.filter(({ others }) => others[0]?.state === "match")).toHaveLength(999);
 });

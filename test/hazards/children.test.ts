@@ -1,4 +1,4 @@
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { z } from "zod";
 import { checkpoint, flow, wait } from "../../core/index.ts";
 import { Gate, type Process, World, unique } from "./kit.ts";
@@ -317,7 +317,7 @@ test("a flow's own retries leave open children alone", async () => {
   const id = await process.start(name);
   const childId = `${id}/${inner}:0`;
   const driven = process.drive(id);
-  await vi.waitFor(() => expect(process.starts).toHaveLength(2), { interval: 1 });
+  await expect.poll(() => process.starts, { interval: 1 }).toHaveLength(2);
   await process.drive(childId);
   gate.open();
   expect(await driven).toBe("waiting");
@@ -357,7 +357,7 @@ test("a parent retried by hand takes up the children it had cancelled when it fa
   const id = await process.start(name);
   const childId = `${id}/${inner}:0`;
   const driven = process.drive(id);
-  await vi.waitFor(() => expect(process.starts).toHaveLength(2), { interval: 1 });
+  await expect.poll(() => process.starts, { interval: 1 }).toHaveLength(2);
   await process.drive(childId);
   gate.open();
   expect(await driven).toBe("failed");
@@ -443,7 +443,7 @@ test("a child whose cancel is not over when its parent is retried makes that loo
   const id = await process.start(name);
   const childId = `${id}/${inner}:0`;
   const driven = process.drive(id);
-  await vi.waitFor(() => expect(process.starts).toHaveLength(2), { interval: 1 });
+  await expect.poll(() => process.starts, { interval: 1 }).toHaveLength(2);
   await process.drive(childId);
   gate.open();
   expect(await driven).toBe("failed");
@@ -481,7 +481,7 @@ test("a parent that fails again while its child still cancels does not end that 
   const id = await process.start(name);
   const childId = `${id}/${inner}:0`;
   const driven = process.drive(id);
-  await vi.waitFor(() => expect(process.starts).toHaveLength(2), { interval: 1 });
+  await expect.poll(() => process.starts, { interval: 1 }).toHaveLength(2);
   await process.drive(childId);
   gate.open();
   expect(await driven).toBe("failed");

@@ -1,4 +1,4 @@
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { Executions } from "../../core/client/executions.ts";
 import { Runtime } from "../../core/engine/runtime.ts";
 import { checkpoint, flow, sleep, wait } from "../../core/index.ts";
@@ -390,7 +390,7 @@ test("an execution whose process is gone is told as queued, though its claim sti
   const executions = new Executions(async () => runtime);
   const id = await process.start(name);
   void process.advance(id);
-  await vi.waitFor(async () => expect(await process.status(id)).toBe("running"));
+  await expect.poll(() => process.status(id)).toBe("running");
   expect(await executions.get(id)).toMatchObject({ status: "running" });
   process.gone.add("o1");
   expect(await process.status(id)).toBe("queued");
