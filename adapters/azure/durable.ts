@@ -56,14 +56,14 @@ export function defineOrchestration<Input>(name: string, run: Orchestration<Inpu
   df.app.orchestration(name, ({ df: context }) => run(durableOf<Input>(context)));
 }
 
-/** Define an activity. What it resolves to becomes part of the history. */
+/** Define an activity. What it resolves to becomes part of the history; `log` takes lines for the log of the invocation. */
 export function defineActivity<Input, Output>(
   name: string,
-  run: (input: Input, client: DurableClient) => Promise<Output>,
+  run: (input: Input, client: DurableClient, log: (line: string) => void) => Promise<Output>,
 ): void {
   df.app.activity(name, {
     extraInputs: [clientInput],
-    handler: (input: Input, context) => run(input, clientOf(context)),
+    handler: (input: Input, context) => run(input, clientOf(context), (line) => context.log(line)),
   });
 }
 

@@ -15,13 +15,13 @@ import {
 import type { DurableClient } from "./durable.ts";
 import { generationOf, instanceId, readToken, wakeToken } from "./durable-ids.ts";
 import type { Instances } from "./orchestrator.ts";
+import { functionNames } from "./names.ts";
 import {
   type AdvanceInput,
   type CrashedInput,
   type LoopInput,
   type PageInput,
   type TaskInput,
-  functionNames,
 } from "./orchestrator-loop.ts";
 
 /**

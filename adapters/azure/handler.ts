@@ -7,8 +7,9 @@ import {
   defineOrchestration,
 } from "./durable.ts";
 import type { Callers } from "./identity.ts";
-import { resourceNames } from "./names.ts";
-import { functionNames, runLoop, runPage } from "./orchestrator-loop.ts";
+import { metricLine } from "./metrics.ts";
+import { functionNames, resourceNames } from "./names.ts";
+import { type AdvanceInput, runLoop, runPage } from "./orchestrator-loop.ts";
 
 /**
  * Define the functions of a runtime's app: the orchestrations, the activities that do the work, the sweep, and what reads the
@@ -17,7 +18,12 @@ import { functionNames, runLoop, runPage } from "./orchestrator-loop.ts";
 export function registerFunctions(): void {
   defineOrchestration(functionNames.loop, runLoop);
   defineOrchestration(functionNames.page, runPage);
-  activity("advance");
+  defineActivity(functionNames.advance, async (input: AdvanceInput, client, log) => {
+    const directive = await (await work()).advance(input, client);
+    if (directive.kind === "end" && directive.status === "failed")
+      log(metricLine("FailedExecutions", 1));
+    return directive;
+  });
   activity("task");
   activity("crashed");
   activity("list");
@@ -32,7 +38,7 @@ export function registerFunctions(): void {
     extraInputs: [clientInput],
     handler: async (_timer, context) => {
       const { overdue } = await (await work()).sweep(clientOf(context));
-      if (overdue > 0) context.log(`${overdue} executions were overdue`);
+      if (overdue > 0) context.log(metricLine("OverdueExecutions", overdue));
     },
   });
   const audience = process.env["KITARU_AZURE_API_AUDIENCE"];
@@ -78,7 +84,7 @@ function work(): Promise<Work> {
   return import("./handler-work.ts");
 }
 
-function activity<Name extends "advance" | "task" | "crashed" | "list">(name: Name): void {
+function activity<Name extends "task" | "crashed" | "list">(name: Name): void {
   type Input = Parameters<Work[Name]>[0];
   defineActivity(functionNames[name], async (input: Input, client) => {
     const run = (await work())[name] as (input: Input, client: DurableClient) => Promise<unknown>;

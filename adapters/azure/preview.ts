@@ -1,7 +1,7 @@
 import type { EmittedFlow } from "../../core/plan/offer.ts";
 import type { FlowPlan, Plan } from "../../core/plan/plan.ts";
 import { pageTasks } from "./directive.ts";
-import { functionNames } from "./orchestrator-loop.ts";
+import { functionNames } from "./names.ts";
 
 /** A step of the loop: what it yields, and where it leads. */
 interface LoopStep {

@@ -29,6 +29,18 @@ param redundancy string = 'Standard_ZRS'
 @description('Whether the app reports to Application Insights.')
 param monitoring bool = true
 
+@description('Id of the action group that alarms tell; without one there are no alarms.')
+param alarmsTo string = ''
+
+@description('Application that tokens for the api function are meant for, such as api://agents; without one the app has no endpoint.')
+param apiAudience string = ''
+
+@description('Directory that gives those tokens.')
+param apiTenant string = subscription().tenantId
+
+@description('Object ids of the identities that may call the api function.')
+param apiCallers array = []
+
 @description('Object ids of who may start, answer, cancel and look at executions.')
 param callers array = []
 
@@ -153,7 +165,7 @@ resource vault 'Microsoft.KeyVault/vaults@2023-07-01' = {
   }
 }
 
-// ---- the app
+// ---- the app's identity and its log
 
 // not the app's shadow, so that it has its roles before the app first starts
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
@@ -177,6 +189,138 @@ resource insights 'Microsoft.Insights/components@2020-02-02' = if (monitoring) {
     DisableLocalAuth: true
   }
 }
+
+// ---- alarms on what needs a person, once it is said who is told
+
+resource failedExecutions 'Microsoft.Insights/scheduledQueryRules@2021-08-01' = if (monitoring && !empty(alarmsTo)) {
+  name: '${name}-failed-executions'
+  location: location
+  properties: {
+    displayName: '${name}: failed-executions'
+    description: 'An execution of the kitaru runtime has failed: kitaru executions list --status failed'
+    severity: 2
+    enabled: true
+    scopes: [insights.id]
+    evaluationFrequency: 'PT5M'
+    windowSize: 'PT15M'
+    criteria: {
+      allOf: [
+        {
+          query: 'traces | where message startswith "kitaru-metric " | project timestamp, value = toint(parse_json(substring(message, 14)).FailedExecutions) * itemCount | where value > 0'
+          timeAggregation: 'Total'
+          metricMeasureColumn: 'value'
+          operator: 'GreaterThanOrEqual'
+          threshold: 1
+          failingPeriods: { numberOfEvaluationPeriods: 1, minFailingPeriodsToAlert: 1 }
+        }
+      ]
+    }
+    autoMitigate: true
+    skipQueryValidation: true
+    actions: { actionGroups: [alarmsTo] }
+  }
+}
+
+resource overdueExecutions 'Microsoft.Insights/scheduledQueryRules@2021-08-01' = if (monitoring && !empty(alarmsTo)) {
+  name: '${name}-overdue-executions'
+  location: location
+  properties: {
+    displayName: '${name}: overdue-executions'
+    description: 'The sweep of the kitaru runtime finds executions overdue time after time: has the app as many instances as it needs?'
+    severity: 2
+    enabled: true
+    scopes: [insights.id]
+    evaluationFrequency: 'PT5M'
+    windowSize: 'PT5M'
+    criteria: {
+      allOf: [
+        {
+          query: 'traces | where message startswith "kitaru-metric " | project timestamp, value = toint(parse_json(substring(message, 14)).OverdueExecutions) * itemCount | where value > 0'
+          timeAggregation: 'Maximum'
+          metricMeasureColumn: 'value'
+          operator: 'GreaterThanOrEqual'
+          threshold: 1
+          failingPeriods: { numberOfEvaluationPeriods: 4, minFailingPeriodsToAlert: 3 }
+        }
+      ]
+    }
+    autoMitigate: true
+    skipQueryValidation: true
+    actions: { actionGroups: [alarmsTo] }
+  }
+}
+
+resource failedFunctions 'Microsoft.Insights/scheduledQueryRules@2021-08-01' = if (monitoring && !empty(alarmsTo)) {
+  name: '${name}-failed-functions'
+  location: location
+  properties: {
+    displayName: '${name}: failed-functions'
+    description: 'Functions of the kitaru runtime fail that nobody waits for: the sweep, or what reads the queue.'
+    severity: 2
+    enabled: true
+    scopes: [insights.id]
+    evaluationFrequency: 'PT5M'
+    windowSize: 'PT15M'
+    criteria: {
+      allOf: [
+        {
+          query: 'requests | where success == false and name in ("kitaru-sweep", "kitaru-messages") | project timestamp, value = itemCount'
+          timeAggregation: 'Total'
+          metricMeasureColumn: 'value'
+          operator: 'GreaterThanOrEqual'
+          threshold: 3
+          failingPeriods: { numberOfEvaluationPeriods: 1, minFailingPeriodsToAlert: 1 }
+        }
+      ]
+    }
+    autoMitigate: true
+    skipQueryValidation: true
+    actions: { actionGroups: [alarmsTo] }
+  }
+}
+
+resource throttledStorage 'Microsoft.Insights/metricAlerts@2018-03-01' = if (!empty(alarmsTo)) {
+  name: '${name}-throttled-storage'
+  location: 'global'
+  properties: {
+    description: 'The storage account of the kitaru runtime is throttled.'
+    severity: 2
+    enabled: true
+    scopes: [account.id]
+    evaluationFrequency: 'PT5M'
+    windowSize: 'PT5M'
+    criteria: {
+      'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
+      allOf: [
+        {
+          criterionType: 'StaticThresholdCriterion'
+          name: 'throttled'
+          metricNamespace: 'Microsoft.Storage/storageAccounts'
+          metricName: 'Transactions'
+          dimensions: [
+            {
+              name: 'ResponseType'
+              operator: 'Include'
+              values: [
+                'ServerBusyError'
+                'ClientThrottlingError'
+                'ClientAccountRequestThrottlingError'
+                'ClientAccountBandwidthThrottlingError'
+              ]
+            }
+          ]
+          timeAggregation: 'Total'
+          operator: 'GreaterThanOrEqual'
+          threshold: 1
+        }
+      ]
+    }
+    autoMitigate: true
+    actions: [{ actionGroupId: alarmsTo }]
+  }
+}
+
+// ---- the functions
 
 resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
   name: '${name}-plan'
@@ -208,6 +352,9 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
         { name: 'AzureWebJobsStorage__clientId', value: identity.properties.clientId }
         { name: 'AZURE_CLIENT_ID', value: identity.properties.clientId }
         { name: 'KITARU_AZURE_NAME', value: name }
+        { name: 'KITARU_AZURE_API_AUDIENCE', value: apiAudience }
+        { name: 'KITARU_AZURE_TENANT', value: apiTenant }
+        { name: 'KITARU_AZURE_API_CALLERS', value: join(apiCallers, ',') }
         {
           name: 'APPLICATIONINSIGHTS_CONNECTION_STRING'
           value: monitoring ? insights.properties.ConnectionString : ''

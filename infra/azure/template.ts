@@ -16,6 +16,7 @@ import {
   resourceId,
   valueOf,
 } from "./arm.ts";
+import { alarms } from "./alarms.ts";
 
 /** Write down everything a runtime consists of. Deterministic: the same for the same version of this package. */
 export function runtimeTemplate(): ArmTemplate {
@@ -28,6 +29,7 @@ export function runtimeTemplate(): ArmTemplate {
       vault(),
       identity(),
       ...monitoring(),
+      ...alarms({ name, location, insightsId, accountId }),
       plan(),
       app(),
       ...passwords(),
@@ -79,6 +81,31 @@ const parameters: Readonly<Record<string, ArmParameter>> = {
     type: "bool",
     defaultValue: true,
     metadata: { description: "Whether the app reports to Application Insights." },
+  },
+  alarmsTo: {
+    type: "string",
+    defaultValue: "",
+    metadata: {
+      description: "Id of the action group that alarms tell; without one there are no alarms.",
+    },
+  },
+  apiAudience: {
+    type: "string",
+    defaultValue: "",
+    metadata: {
+      description:
+        "Application that tokens for the api function are meant for, such as api://agents; without one the app has no endpoint.",
+    },
+  },
+  apiTenant: {
+    type: "string",
+    defaultValue: "[subscription().tenantId]",
+    metadata: { description: "Directory that gives those tokens." },
+  },
+  apiCallers: {
+    type: "array",
+    defaultValue: [],
+    metadata: { description: "Object ids of the identities that may call the api function." },
   },
   callers: {
     type: "array",
@@ -268,6 +295,9 @@ function app(): ArmResource {
     AzureWebJobsStorage__clientId: valueOf(identityOf("clientId")),
     AZURE_CLIENT_ID: valueOf(identityOf("clientId")),
     KITARU_AZURE_NAME: valueOf(name),
+    KITARU_AZURE_API_AUDIENCE: valueOf(parameter("apiAudience")),
+    KITARU_AZURE_TENANT: valueOf(parameter("apiTenant")),
+    KITARU_AZURE_API_CALLERS: valueOf(ex(`join(${parameter("apiCallers")}, ',')`)),
     APPLICATIONINSIGHTS_CONNECTION_STRING: valueOf(insights),
     APPLICATIONINSIGHTS_AUTHENTICATION_STRING: valueOf(
       format`ClientId=${identityOf("clientId")};Authorization=AAD`,

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildApp } from "../../adapters/azure/app-package.ts";
-import { functionNames } from "../../adapters/azure/orchestrator-loop.ts";
+import { functionNames } from "../../adapters/azure/names.ts";
 import { connectionString, createAccount, noAzurite, startAzurite } from "../emulators/azurite.ts";
 import { type DurableHost, startDurableHost } from "../emulators/durable-host.ts";
 import { type FaultProxy, startFaultProxy } from "../emulators/fault-proxy.ts";

@@ -3,13 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { azure } from "../../adapters/azure/index.ts";
-import { functionNames } from "../../adapters/azure/orchestrator-loop.ts";
+import { metricLine } from "../../adapters/azure/metrics.ts";
+import { functionNames } from "../../adapters/azure/names.ts";
 import { KitaruClient, configure } from "../../core/index.ts";
 import { closeStacks } from "../../core/stacks.ts";
 import { crashing, go, many, patient } from "../aws/fixtures/flows.ts";
 import { type Cloud, noCloud, startCloud } from "./cloud.ts";
 import { type Directory, startDirectory } from "./directory.ts";
-import { expiring, family } from "./fixtures/flows.ts";
+import { broken, expiring, family } from "./fixtures/flows.ts";
 
 describe.skipIf(noCloud !== undefined)(`executions on azure (${noCloud ?? "emulated"})`, () => {
   let cloud: Cloud;
@@ -97,6 +98,22 @@ describe.skipIf(noCloud !== undefined)(`executions on azure (${noCloud ?? "emula
     expect(JSON.stringify(instance)).not.toContain("9182736");
     expect(instance.output).toEqual({ executionId: "discreet" });
   }, 60_000);
+
+  test("the log has the executions that fail, and those the sweep finds overdue", async () => {
+    const logged = async (metric: RegExp): Promise<readonly string[]> =>
+      (await cloud.host.logs()).filter((line) => metric.test(line));
+    await expect(broken.run(undefined).result({ timeout: "60s" })).rejects.toThrow("on purpose");
+    await expect
+      .poll(() => logged(/FailedExecutions/), { timeout: 30_000 })
+      .toEqual([metricLine("FailedExecutions", 1)]);
+    const handle = patient.run(1, { id: "overdue" });
+    await waiting("overdue");
+    expect(await logged(/OverdueExecutions/)).toEqual([]);
+    await cloud.sweep(25 * 3_600_000); // after the heartbeat of every park
+    expect((await logged(/OverdueExecutions/))[0]).toBe(metricLine("OverdueExecutions", 1));
+    await go.answer("overdue");
+    expect(await handle.result({ timeout: "30s" })).toBe(2);
+  }, 120_000);
 
   test("another service starts, answers and looks, with a token of one of the callers", async () => {
     const ask = async (authorization: string, body: object) => {

@@ -69,7 +69,7 @@ export class Reader {
   }
 
   expression(): Evaluate {
-    const condition = this.#operand();
+    const condition = this.#conjunction();
     if (!this.accepts("?")) return condition;
     const then = this.expression();
     this.expect(":");
@@ -90,7 +90,18 @@ export class Reader {
     return members;
   }
 
+  #conjunction(): Evaluate {
+    const first = this.#operand();
+    if (!this.accepts("&&")) return first;
+    const second = this.#conjunction();
+    return (scope) => first(scope) === true && second(scope) === true;
+  }
+
   #operand(): Evaluate {
+    if (this.accepts("!")) {
+      const negated = this.#operand();
+      return (scope) => negated(scope) !== true;
+    }
     let value = this.#primary();
     for (;;) {
       const target = value;
@@ -173,7 +184,7 @@ function memberOf(scope: Scope, value: unknown, name: string): unknown {
   return (value as Readonly<Record<string, unknown>>)[name];
 }
 
-const pieces = /\s+|\/\/[^\n]*|([A-Za-z_]\w*)|(\d+)|(')|([@(){}[\]:,.?=])/y;
+const pieces = /\s+|\/\/[^\n]*|([A-Za-z_]\w*)|(\d+)|(')|(&&|[@(){}[\]:,.?=!])/y;
 
 function tokensOf(source: string): Token[] {
   const tokens: Token[] = [];

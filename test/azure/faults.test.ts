@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { azure } from "../../adapters/azure/index.ts";
-import { functionNames } from "../../adapters/azure/orchestrator-loop.ts";
+import { functionNames } from "../../adapters/azure/names.ts";
 import { configure } from "../../core/index.ts";
 import { closeStacks } from "../../core/stacks.ts";
 import type { HostedInstance } from "../emulators/durable-host.ts";

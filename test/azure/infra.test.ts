@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { metricLine } from "../../adapters/azure/metrics.ts";
 import { resourceNames } from "../../adapters/azure/names.ts";
 import { permissions, roleIds } from "../../adapters/azure/permissions.ts";
 import { runtimeTemplate } from "../../infra/azure/index.ts";
@@ -16,6 +17,8 @@ const template = runtimeTemplate();
 const cases = [
   { name: "contosoagents" },
   { name: "contosoagents", callers: ["ANNA", "BOT"], deployers: ["CARL"] },
+  { name: "contosoagents", alarmsTo: "GROUP", apiAudience: "api://agents", apiCallers: ["A", "B"] },
+  { name: "contosoagents", alarmsTo: "GROUP", monitoring: false, apiTenant: "OTHER" },
   { name: "other", monitoring: false, memoryMb: 512, redundancy: "Standard_LRS", location: "x" },
 ];
 
@@ -41,6 +44,10 @@ describe("the ARM template and its Bicep twin", () => {
     ["= if (monitoring) {\n  scope", "= {\n  scope"],
     ["dependsOn: [blobs]", "dependsOn: [queues]"],
     ["@2023-07-01", "@2022-07-01"],
+    ["join(apiCallers, ',')", "join(apiCallers, ';')"],
+    ["if (monitoring && !empty(alarmsTo))", "if (!empty(alarmsTo))"],
+    [").OverdueExecutions)", ").FailedExecutions)"],
+    ["scopes: [insights.id]", "scopes: [workspace.id]"],
   ])("a change of one is noticed: %j", (from, to) => {
     expect(source).toContain(from);
     const differs = cases.some((given) => {
@@ -98,6 +105,82 @@ describe("what a runtime consists of", () => {
     expect(JSON.stringify(created)).not.toMatch(/AccountKey|listKeys|SharedAccessSignature/);
   });
 
+  test("has an endpoint only where it is said what tokens are for, and who may call it", () => {
+    const settings = (given: object): unknown => {
+      const { resources } = createFromArm(template, { name: "contosoagents", ...given });
+      const app = resources.find((one) => one["type"] === "Microsoft.Web/sites");
+      const properties = app?.["properties"] as AppProperties | undefined;
+      const values = (properties?.siteConfig.appSettings ?? []).map(
+        ({ name, value }) => [name, value] as const,
+      );
+      return Object.fromEntries(values.filter(([name]) => /_API_|_TENANT$/.test(name)));
+    };
+    expect(settings({})).toEqual({
+      KITARU_AZURE_API_AUDIENCE: "",
+      KITARU_AZURE_TENANT: "TENANT",
+      KITARU_AZURE_API_CALLERS: "",
+    });
+    const given = { apiAudience: "api://agents", apiCallers: ["A", "B"], apiTenant: "OTHER" };
+    expect(settings(given)).toEqual({
+      KITARU_AZURE_API_AUDIENCE: "api://agents",
+      KITARU_AZURE_TENANT: "OTHER",
+      KITARU_AZURE_API_CALLERS: "A,B",
+    });
+  });
+
+  describe("alarms", () => {
+    const alarmsOf = (given: object): readonly Alarm[] =>
+      createFromArm(template, { name: "contosoagents", ...given }).resources.filter((one) =>
+        /scheduledQueryRules|metricAlerts/.test(String(one["type"])),
+      ) as unknown as readonly Alarm[];
+
+    test("are there once it is said who is told, those on the log only with a log", () => {
+      const names = (given: object): string[] => alarmsOf(given).map(({ name }) => name);
+      expect(names({})).toEqual([]);
+      expect(names({ alarmsTo: "GROUP", monitoring: false })).toEqual([
+        "contosoagents-throttled-storage",
+      ]);
+      expect(names({ alarmsTo: "GROUP" }).toSorted()).toEqual([
+        "contosoagents-failed-executions",
+        "contosoagents-failed-functions",
+        "contosoagents-overdue-executions",
+        "contosoagents-throttled-storage",
+      ]);
+    });
+
+    test("tell the group, look at what the runtime has, and count by the column they measure", () => {
+      const ids = new Set(created.resources.map(({ id }) => id));
+      for (const { name, properties } of alarmsOf({ alarmsTo: "GROUP" })) {
+        const { actions, scopes, criteria } = properties;
+        const unknown = scopes.filter((scope) => !ids.has(scope));
+        const misses = criteria.allOf.filter(
+          ({ query = "", metricMeasureColumn: column = "" }) => !query.includes(`${column} = `),
+        );
+        expect({ name, unknown, misses: name.endsWith("-storage") ? [] : misses }).toEqual({
+          name,
+          unknown: [],
+          misses: [],
+        });
+        expect(JSON.stringify(actions)).toContain("GROUP");
+      }
+    });
+
+    test.each(["FailedExecutions", "OverdueExecutions"] as const)(
+      "find %s in the lines the app writes, by what the query takes of them",
+      (metric) => {
+        const queries = alarmsOf({ alarmsTo: "GROUP" }).flatMap(({ properties }) =>
+          properties.criteria.allOf.flatMap(({ query }) => query ?? []),
+        );
+        const query = queries.find((one) => one.includes(`.${metric})`)) ?? "";
+        const prefix = /startswith "([^"]+)"/.exec(query)?.[1] ?? "none";
+        const skipped = Number(/substring\(message, (\d+)\)/.exec(query)?.[1]);
+        const line = metricLine(metric, 7);
+        expect(line.startsWith(prefix)).toBe(true);
+        expect(JSON.parse(line.slice(skipped))).toEqual({ [metric]: 7 });
+      },
+    );
+  });
+
   test("gives everybody the roles of the list and no others", () => {
     expect(rolesIn(created, "ANNA")).toEqual(listed("caller"));
     expect(rolesIn(created, "CARL")).toEqual(listed("deployer"));
@@ -109,6 +192,23 @@ describe("what a runtime consists of", () => {
     expect(scopes.filter((scope) => /vaults|storageAccounts\/[^/]*$/.test(scope))).toEqual([]);
   });
 });
+
+interface AppProperties {
+  readonly siteConfig: {
+    readonly appSettings: readonly { readonly name: string; readonly value: unknown }[];
+  };
+}
+
+interface Alarm {
+  readonly name: string;
+  readonly properties: {
+    readonly scopes: readonly string[];
+    readonly actions: unknown;
+    readonly criteria: {
+      readonly allOf: readonly { readonly query?: string; readonly metricMeasureColumn?: string }[];
+    };
+  };
+}
 
 function listed(who: keyof typeof permissions): string[] {
   return permissions[who].map(({ role }) => roleIds[role]).toSorted();

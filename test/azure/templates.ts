@@ -31,6 +31,10 @@ function callCommon(name: string, args: readonly (() => unknown)[]): unknown {
       return { location: "LOCATION" };
     case "subscription":
       return { tenantId: "TENANT" };
+    case "empty":
+      return texts()[0] === "";
+    case "join":
+      return ((args[0]?.() ?? []) as readonly string[]).join(texts()[1]);
     case "guid":
       return `guid(${texts().join(" ").replaceAll("/", "|")})`;
     case "subscriptionResourceId": {
@@ -70,6 +74,10 @@ export function createFromArm(template: ArmTemplate, given: Parameters): Created
           return index;
         case "length":
           return first === undefined ? 0 : (first() as readonly unknown[]).length;
+        case "not":
+          return first?.() === false;
+        case "and":
+          return first?.() === true && second?.() === true;
         case "if":
           return first?.() === true ? second?.() : third?.();
         case "resourceId": {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { loopDirective } from "../../adapters/azure/directive.ts";
-import { functionNames } from "../../adapters/azure/orchestrator-loop.ts";
+import { functionNames } from "../../adapters/azure/names.ts";
 import { previewFlow } from "../../adapters/azure/preview.ts";
 import { memoryBlobs } from "../../testing/memory.ts";
 import { startDurableHost } from "../emulators/durable-host.ts";

@@ -35,6 +35,8 @@ export interface DurableHost {
   restart(): Promise<void>;
   setFaults(faults: HubFaults): Promise<void>;
   counts(): Promise<HubCounts>;
+  /** Lines that functions have written into the log. */
+  logs(): Promise<readonly string[]>;
   close(): Promise<void>;
 }
 
@@ -95,6 +97,7 @@ export async function startDurableHost({
       await ask("PUT", "/test/faults", faults);
     },
     counts: () => read("/test/counts"),
+    logs: () => read("/test/logs"),
     close,
   };
 }

@@ -159,6 +159,8 @@ async function control(
       return { status: 200, body: [...hub.instances.values()].map(describe) };
     case "counts":
       return { status: 200, body: hub.counts };
+    case "logs":
+      return { status: 200, body: workers.logs };
     case "functions":
       return { status: 200, body: [...workers.functions.values()] };
     case "faults": {

@@ -1,6 +1,6 @@
 // A Functions worker: lends the app the module it registers its functions with, and runs what the host asks for.
 // Usage: worker.mjs MAIN; over the channel to its parent: {metadata} of each function, then {id, name, request} in and
-// {id, response} or {id, error} out.
+// {id, response} or {id, error} out, and {log} for a line that a function writes.
 import Module from "node:module";
 import { pathToFileURL } from "node:url";
 
@@ -64,6 +64,7 @@ async function answer({ id, name, request }) {
 }
 
 function log(level, category, message) {
+  if (category === "user") process.send({ log: message });
   if (level === "error" || level === "critical") process.stderr.write(`${category}: ${message}\n`);
 }
 

@@ -47,6 +47,8 @@ const script = fileURLToPath(new URL("worker.mjs", import.meta.url));
 /** Processes that have the app loaded. One that ends is replaced. */
 export class Workers {
   readonly functions = new Map<string, FunctionMetadata>();
+  /** Lines that functions have written into the log. */
+  readonly logs: string[] = [];
   readonly #main: string;
   readonly #count: number;
   readonly #workers: Worker[] = [];
@@ -131,6 +133,7 @@ export class Workers {
     const ready = new Promise<void>((resolve, reject) => {
       child.on("message", (message: Record<string, unknown>) => {
         if ("isReady" in message) resolve();
+        else if ("log" in message) this.logs.push(String(message["log"]));
         else if ("metadata" in message) {
           const metadata = message["metadata"] as FunctionMetadata;
           this.functions.set(metadata.name, metadata);
