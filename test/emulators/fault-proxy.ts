@@ -1,5 +1,11 @@
 import { once } from "node:events";
-import { type IncomingMessage, type ServerResponse, createServer, request } from "node:http";
+import {
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type ServerResponse,
+  createServer,
+  request,
+} from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Emulator } from "./server.ts";
@@ -38,13 +44,21 @@ export interface FaultProxy extends Emulator {
   readonly onReply: Set<(request: Passing, reply: Buffer, status: number) => void>;
 }
 
-/**
- * Listen on a port of its own for what is meant for `target`. A request waits up to `patienceMs` for somebody to listen
- * there, as one to a function waits for an instance.
- */
-export async function startFaultProxy(target: string, patienceMs = 0): Promise<FaultProxy> {
+/** Instances of a function, one after the other, on one port. */
+export interface Instances {
+  /** Resolves once one listens: until then a request waits. */
+  available(): Promise<void>;
+  /** Told the headers of each reply before anybody else sees it. */
+  replied(headers: IncomingHttpHeaders): void;
+}
+
+/** How long a request waits for an instance that is said to listen, in milliseconds. */
+const patienceMs = 60_000;
+
+/** Listen on a port of its own for what is meant for `target`, which is always there unless it is said to come and go. */
+export async function startFaultProxy(target: string, instances?: Instances): Promise<FaultProxy> {
   const server = createServer((incoming, outgoing) => {
-    void handle(proxy, { url: target, patienceMs }, incoming, outgoing).catch(() =>
+    void handle(proxy, { url: target, instances }, incoming, outgoing).catch(() =>
       outgoing.destroy(),
     );
   }).listen(0, "127.0.0.1");
@@ -90,6 +104,7 @@ async function handle(
   }
   const reply = await forward(target, incoming, proxy.rewrite(passing));
   const chunks = Buffer.concat(await reply.toArray());
+  target.instances?.replied(reply.headers);
   if (fate.kind === "lose") {
     outgoing.destroy();
     return;
@@ -102,29 +117,40 @@ async function handle(
 
 interface Target {
   readonly url: string;
-  readonly patienceMs: number;
+  readonly instances: Instances | undefined;
 }
 
+/** What no instance has taken is sent to the next; what one has taken fails with it. */
 async function forward(
-  { url, patienceMs }: Target,
+  { url, instances }: Target,
   incoming: IncomingMessage,
   body: Buffer,
 ): Promise<IncomingMessage> {
-  for (const deadline = Date.now() + patienceMs; ; await pause(50))
+  for (const deadline = Date.now() + patienceMs; ; await pause(50)) {
+    await instances?.available();
     try {
-      return await send(url, incoming, body);
+      return await send(url, { incoming, body, isKept: instances === undefined });
     } catch (error) {
       const isRefused = error instanceof Error && "code" in error && error.code === "ECONNREFUSED";
-      if (!isRefused || Date.now() > deadline) throw error;
+      if (instances === undefined || !isRefused || Date.now() > deadline) throw error;
     }
+  }
 }
 
-function send(target: string, incoming: IncomingMessage, body: Buffer): Promise<IncomingMessage> {
+interface Sent {
+  readonly incoming: IncomingMessage;
+  readonly body: Buffer;
+  /** Whether the connection may be one of an earlier request: that could be to an instance that is gone. */
+  readonly isKept: boolean;
+}
+
+function send(target: string, { incoming, body, isKept }: Sent): Promise<IncomingMessage> {
   const { method, url } = incoming;
-  const { "transfer-encoding": _chunked, ...headers } = incoming.headers;
+  const { "transfer-encoding": _chunked, ...others } = incoming.headers;
   return new Promise((resolve, reject) => {
-    const sent = { ...headers, "content-length": String(body.length) };
-    const outgoing = request(new URL(url ?? "/", target), { method, headers: sent }, resolve);
+    const headers = { ...others, "content-length": String(body.length) };
+    const options = { method, headers, ...(isKept ? {} : { agent: false }) };
+    const outgoing = request(new URL(url ?? "/", target), options, resolve);
     outgoing.once("error", reject);
     outgoing.end(body);
   });

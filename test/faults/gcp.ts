@@ -86,12 +86,15 @@ function killedInstances({ functions }: Cloud, random: () => number): Inject {
     const { advance, task } = functions;
     const before = advance.ends() + task.ends();
     for (const fn of [advance, task]) {
-      let nextAt = 0;
+      let isDoomed = false;
       fn.proxy.fate = () => {
         // with one instance everything under way goes away: what is sent again must have time to arrive
-        if (Date.now() < nextAt || random() > 0.3) return pass;
-        nextAt = Date.now() + 2500;
-        setTimeout(() => fn.kill(), random() * 100);
+        if (isDoomed || fn.runningMs() < 2500 || random() > 0.3) return pass;
+        isDoomed = true;
+        setTimeout(() => {
+          fn.kill();
+          isDoomed = false;
+        }, random() * 100);
         return pass;
       };
     }

@@ -11,10 +11,12 @@ export interface CloudFunction {
   readonly url: string;
   /** What stands before it. */
   readonly proxy: FaultProxy;
-  /** Kill its process, as an instance that goes away; another takes its place. */
+  /** Kill its process, as an instance that goes away; another takes its place. Nothing happens while there is none. */
   kill(): void;
   /** How often a process of it has ended. */
   ends(): number;
+  /** For how long there has been an instance, in milliseconds; 0 while there is none. */
+  runningMs(): number;
   close(): Promise<void>;
 }
 
@@ -28,18 +30,29 @@ interface FunctionParams {
   readonly environment: (url: string) => NodeJS.ProcessEnv;
 }
 
-/** Serve a function; what ends is started anew. */
+/**
+ * Serve a function by one instance at a time; what ends is followed by another. As in the cloud a request that finds no
+ * instance waits for the next, and one that an instance had taken fails with it.
+ */
 export async function startFunction(params: FunctionParams): Promise<CloudFunction> {
   const port = await freePort();
-  const proxy = await startFaultProxy(`http://127.0.0.1:${port}`, 10_000);
-  const state = { ends: 0, isClosed: false, said: "" };
+  const state = { ends: 0, isClosed: false, said: "", runningSince: Infinity };
+  let next = Promise.withResolvers<void>();
+  const proxy = await startFaultProxy(`http://127.0.0.1:${port}`, {
+    available: () => next.promise,
+    // by this the framework tells the cloud that its process is about to end
+    replied: (headers) => void (headers["x-google-status"] === "crash" && leave()),
+  });
   let child = serve();
-  await listening(port, () => (state.ends > 20 ? state.said : undefined));
+  await next.promise;
   return {
     url: proxy.endpoint,
     proxy,
-    kill: () => void child.kill("SIGKILL"),
+    kill: () => {
+      if (leave()) child.kill("SIGKILL");
+    },
     ends: () => state.ends,
+    runningMs: () => Math.max(0, Date.now() - state.runningSince),
     close: async () => {
       state.isClosed = true;
       await proxy.close();
@@ -49,6 +62,14 @@ export async function startFunction(params: FunctionParams): Promise<CloudFuncti
       await exit;
     },
   };
+
+  /** Send nothing more to the instance there is; false when there is none. */
+  function leave(): boolean {
+    if (state.runningSince === Infinity) return false;
+    state.runningSince = Infinity;
+    next = Promise.withResolvers();
+    return true;
+  }
 
   function serve(): ChildProcess {
     const { target, source, environment, name = target } = params;
@@ -69,9 +90,27 @@ export async function startFunction(params: FunctionParams): Promise<CloudFuncti
     started.stderr.on("data", hear);
     started.once("exit", () => {
       state.ends += 1;
+      leave();
       if (!state.isClosed) child = serve();
     });
+    void admit(started);
     return started;
+  }
+
+  /** Let requests to an instance once it listens. */
+  async function admit(instance: ChildProcess): Promise<void> {
+    const waiting = next;
+    waiting.promise.catch(() => undefined); // whoever waits is told
+    const isGone = (): boolean => instance.exitCode !== null || instance.signalCode !== null;
+    try {
+      await listening(port, () => (isGone() ? state.said : undefined));
+    } catch (error) {
+      // one that ends before it listens is followed by another, but not for ever
+      if (state.ends > 20 || !isGone()) waiting.reject(error);
+      return;
+    }
+    state.runningSince = Date.now();
+    waiting.resolve();
   }
 }
 

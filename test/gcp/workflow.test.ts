@@ -173,10 +173,11 @@ test("attempts run at most 20 at once, and what is lost is reported", async () =
   expect(active.most).toBe(20);
   // what may have begun is not sent again; what was turned away at the door is
   expect(askedOf("fan-out", "task")).toHaveLength(52);
-  expect(askedOf("fan-out", "crashed")).toEqual([
-    { op: "crashed", executionId: "fan-out", callId: "render:7", attempt: 1, why: "HttpError 500" },
-    { op: "crashed", executionId: "fan-out", callId: "render:8", attempt: 1, why: "HttpError 500" },
-  ]);
+  const report = { op: "crashed", executionId: "fan-out", attempt: 1, why: "HttpError 500" };
+  expect(new Set(askedOf("fan-out", "crashed"))).toEqual(
+    new Set(["render:7", "render:8"].map((callId) => ({ ...report, callId }))),
+  );
+  expect(askedOf("fan-out", "crashed")).toHaveLength(2);
 });
 
 test("more attempts than fit pass page by page", async () => {
