@@ -85,12 +85,12 @@ export function answeredWhileParking({ proxy, written, isRefused }: TappedStore)
   };
 }
 
-/** Wake whoever has parked last, again and again. */
+/** Wake whoever has parked, again and again; none is answered before it has been woken so. */
 export function spuriousWakes(stack: string, { proxy, written }: TappedStore): Inject {
   return async () => {
     const { orchestrator } = (await openStack(stack)).backend;
     const parked = new Map<string, string>();
-    const counts = { spurious: 0 };
+    const woken = new Map<string, number>();
     const heard = (request: Passing): void => {
       const write = written(request);
       const token = write === undefined ? undefined : parkedIn(write);
@@ -98,13 +98,17 @@ export function spuriousWakes(stack: string, { proxy, written }: TappedStore): I
     };
     proxy.onReply.add(heard);
     const waking = setInterval(() => {
-      for (const [executionId, token] of [...parked].slice(-8)) {
-        counts.spurious += 1;
+      for (const [executionId, token] of parked) {
+        woken.set(executionId, (woken.get(executionId) ?? 0) + 1);
         void orchestrator.wake(token, executionId).catch(() => undefined);
       }
-    }, 300);
+    }, 500);
+    const timesWoken = (): number => [...woken.values()].reduce((sum, times) => sum + times, 0);
     return {
-      counts: () => counts,
+      counts: () => ({ spurious: timesWoken() }),
+      answerAfter: async (id) => {
+        while ((woken.get(id) ?? 0) < 2) await pause(50);
+      },
       stop: () => {
         clearInterval(waking);
         proxy.onReply.delete(heard);
