@@ -5,12 +5,12 @@ import type { CloudUnderFaults, FaultyCloud } from "./faults.ts";
 import {
   type TappedStore,
   answeredWhileParking,
+  differingClocks,
   pass,
   secondGeneration,
   secondOwners,
   spuriousWakes,
   stormy,
-  strayEntries,
   untilParked,
 } from "./store.ts";
 
@@ -74,10 +74,7 @@ function faultyCloud(cloud: Cloud, random: () => number): FaultyCloud {
         cloud.setFaults({ kills: 0.25 });
         return { counts: () => ({ killed: cloud.killed().length }) };
       },
-      skewed: (ids) => {
-        cloud.setFaults({ skewMs: 5000 });
-        return { counts: async () => ({ stray: await strayEntries(name, ids) }) };
-      },
+      skewed: differingClocks(store, (skewMs) => cloud.setFaults({ skewMs })),
     },
   };
 }

@@ -6,12 +6,12 @@ import type { CloudUnderFaults, FaultyCloud, Inject } from "./faults.ts";
 import {
   type TappedStore,
   answeredWhileParking,
+  differingClocks,
   pass,
   secondGeneration,
   secondOwners,
   spuriousWakes,
   stormy,
-  strayEntries,
   untilParked,
 } from "./store.ts";
 
@@ -79,10 +79,7 @@ function faultyCloud(cloud: Cloud, random: () => number): FaultyCloud {
         await host.setFaults({ kills: 0.2 });
         return { counts: async () => ({ killed: (await host.counts()).killed.length }) };
       },
-      skewed: async (ids) => {
-        await host.setFaults({ skewMs: 5000 });
-        return { counts: async () => ({ stray: await strayEntries(name, ids) }) };
-      },
+      skewed: differingClocks(store, (skewMs) => host.setFaults({ skewMs })),
     },
   };
 }

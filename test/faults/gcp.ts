@@ -6,12 +6,12 @@ import type { CloudUnderFaults, FaultyCloud, Inject } from "./faults.ts";
 import {
   type TappedStore,
   answeredWhileParking,
+  differingClocks,
   pass,
   secondGeneration,
   secondOwners,
   spuriousWakes,
   stormy,
-  strayEntries,
   untilParked,
 } from "./store.ts";
 
@@ -72,10 +72,7 @@ function faultyCloud(cloud: Cloud, random: () => number): FaultyCloud {
         return { counts: () => counts };
       },
       killed: killedInstances(cloud, random),
-      skewed: (ids) => {
-        cloud.setSkew(5000);
-        return { counts: async () => ({ stray: await strayEntries(name, ids) }) };
-      },
+      skewed: differingClocks(store, (ms) => cloud.setSkew(ms)),
     },
   };
 }

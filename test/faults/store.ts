@@ -1,6 +1,5 @@
 import { openStack } from "../../core/stacks.ts";
 import type { Fate, FaultProxy, Passing } from "../emulators/fault-proxy.ts";
-import { entriesOf } from "../parity/journal.ts";
 import type { Inject, Injection } from "./faults.ts";
 import { pause } from "./rounds.ts";
 
@@ -141,16 +140,24 @@ export function untilParked(stack: string) {
   };
 }
 
-/** Entries that are dated well before one that is ahead of them in their journal: another clock has dated them. */
-export async function strayEntries(stack: string, ids: readonly string[]): Promise<number> {
-  const runtime = await openStack(stack);
-  const journals = await Promise.all(ids.map((id) => entriesOf(runtime, id)));
-  return journals.flatMap((entries) => {
-    const times = entries.map(({ at }) => at);
-    const isStray = (at: number, place: number): boolean =>
-      times.slice(0, place).some((before) => before > at + 500);
-    return times.filter(isStray);
-  }).length;
+/** Let clocks differ; counts entries that are dated by one that is off by more than a second. */
+export function differingClocks(
+  { proxy, written }: TappedStore,
+  setSkew: (ms: number) => Promise<void> | void,
+): Inject {
+  return async () => {
+    const counts = { strayed: 0 };
+    const heard = (request: Passing): void => {
+      const write = written(request);
+      if (write?.sort.startsWith("j/") !== true) return;
+      const newest = write.document.trimEnd().split("\n").at(-1) ?? "{}";
+      const { at = 0 } = JSON.parse(newest) as { readonly at?: number };
+      if (Math.abs(at - Date.now()) > 1000) counts.strayed += 1;
+    };
+    proxy.onReply.add(heard);
+    await setSkew(5000);
+    return { counts: () => counts, stop: () => void proxy.onReply.delete(heard) };
+  };
 }
 
 interface Facts {
