@@ -9,12 +9,10 @@ import type { RecordOperation } from "./memory.ts";
 describeRecords("memory records", {
   open: () => memoryRecords(),
   capabilities: { recordBytes: 1024 * 1024 },
-  expires: true,
 });
 describeRecords("memory records, two on a page", {
   open: () => memoryRecords({ pageSize: 2 }),
   capabilities: { recordBytes: 1024 * 1024 },
-  expires: true,
 });
 describeBlobs("memory blobs", { open: () => memoryBlobs() });
 describeBlobs("memory blobs, two on a page", { open: () => memoryBlobs({ pageSize: 2 }) });

@@ -125,6 +125,15 @@ class MemoryRecords implements RecordStore {
     );
   }
 
+  async deleteExpired(limit: number): Promise<number> {
+    const expired = [...this.#partitions.values()]
+      .flatMap((records) => [...records.values()])
+      .filter((entry) => !this.#isThere(entry))
+      .slice(0, limit);
+    for (const { record } of expired) this.#partition(record.partition).delete(record.sort);
+    return expired.length;
+  }
+
   #find(key: RecordKey): Entry | undefined {
     const entry = this.#partitions.get(key.partition)?.get(key.sort);
     return entry !== undefined && this.#isThere(entry) ? entry : undefined;

@@ -118,6 +118,7 @@ function recordsThrough(records: RecordStore, around: Around): RecordStore {
         { store, verb: "listIndex", key: { partition: params.partition, sort: params.from ?? "" } },
         () => records.listIndex(index, params),
       ),
+    deleteExpired: async (limit) => (await records.deleteExpired?.(limit)) ?? 0,
   };
 }
 

@@ -207,19 +207,25 @@ const none: AttributeValue = { S: "" };
 
 interface Condition {
   readonly ConditionExpression: string;
-  readonly ExpressionAttributeNames?: Readonly<Record<string, string>>;
-  readonly ExpressionAttributeValues?: Item;
+  readonly ExpressionAttributeNames: Readonly<Record<string, string>>;
+  readonly ExpressionAttributeValues: Item;
 }
 
 /** What has expired is absent. */
 function conditionOf(expect: Expectation, now: number): Condition {
+  const names = { ExpressionAttributeNames: { "#ttl": tableShape.expiryAttribute } };
+  const seconds = { N: String(Math.floor(now / 1000)) };
   return expect === "absent"
     ? {
+        ...names,
         ConditionExpression: "attribute_not_exists(p) OR #ttl <= :now",
-        ExpressionAttributeNames: { "#ttl": tableShape.expiryAttribute },
-        ExpressionAttributeValues: { ":now": { N: String(Math.floor(now / 1000)) } },
+        ExpressionAttributeValues: { ":now": seconds },
       }
-    : { ConditionExpression: "v = :v", ExpressionAttributeValues: { ":v": { S: expect } } };
+    : {
+        ...names,
+        ConditionExpression: "v = :v AND (attribute_not_exists(#ttl) OR #ttl > :now)",
+        ExpressionAttributeValues: { ":v": { S: expect }, ":now": seconds },
+      };
 }
 
 interface Range {

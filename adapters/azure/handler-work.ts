@@ -2,8 +2,9 @@ import type { ApiReply } from "../../core/client/serve.ts";
 import { bundleSource } from "../../core/deployments/bundle-source.ts";
 import { Runtime } from "../../core/engine/runtime.ts";
 import { KitaruUsageError, messageOf } from "../../core/errors.ts";
+import type { Capabilities } from "../../core/ports/backend.ts";
 import { azureBackend } from "./backend.ts";
-import { advanceMs } from "./capabilities.ts";
+import { advanceMs, azureCapabilities } from "./capabilities.ts";
 import type { AzureClientOptions } from "./clients/config.ts";
 import {
   type AppMessage,
@@ -148,9 +149,16 @@ function openRuntime(): Runtime {
   const backend = azureBackend({
     name,
     client: clientOptions(),
+    capabilities: { ...azureCapabilities, ...retention() },
     instances: async () => ({ send: (message) => instancesOf(latestClient()).send(message) }),
   });
   return new Runtime({ stack: name, backend, bundles: bundleSource(backend.blobs) });
+}
+
+/** How long ended executions are kept, as the template says. */
+function retention(): Pick<Capabilities, "retentionMs"> {
+  const days = Number(process.env["KITARU_AZURE_RETENTION_DAYS"] ?? "");
+  return days > 0 ? { retentionMs: days * 86_400_000 } : {};
 }
 
 function latestClient(): DurableClient {

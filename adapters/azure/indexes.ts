@@ -6,7 +6,10 @@ import { resourceNames } from "./names.ts";
 import { readShards } from "./shards.ts";
 
 /** Partition and row key of a record's row in each index. */
-export type IndexRefs = Readonly<Partial<Record<"fp" | "fr" | "dp" | "dr", string>>>;
+export type IndexRefs = Readonly<Partial<Record<"fp" | "fr" | "dp" | "dr" | "ep" | "er", string>>>;
+
+/** The indexes of the port, and one by which what has expired is found. */
+type Index = IndexName | "expiry";
 
 interface TableIndexesParams {
   readonly table: () => Promise<EntityTable>;
@@ -27,7 +30,7 @@ interface FoundRecord {
 }
 
 /**
- * Partitions the `flow` index of one flow is spread over. A partition takes 2,000 rows a second, a storage account 20,000
+ * Partitions the `flow` index of one flow is spread over, and the `expiry` index. A partition takes 2,000 rows a second, a storage account 20,000
  * (https://learn.microsoft.com/azure/storage/tables/scalability-targets).
  */
 export const flowShards = 8;
@@ -83,7 +86,7 @@ export class TableIndexes {
 
   /** Read one page of records by an index, those it has and no others. */
   async list(
-    index: IndexName,
+    index: Index,
     params: ListParams,
   ): Promise<{ readonly found: readonly FoundRecord[]; readonly cursor?: string }> {
     const { rows, cursor } = await this.#call("list", (table) =>
@@ -92,7 +95,7 @@ export class TableIndexes {
         ...boundsOf(index, params),
         after: params.cursor,
         limit: params.limit ?? defaultLimit,
-        reverse: (params.reverse ?? false) === (index === "due"),
+        reverse: (params.reverse ?? false) === isAscending(index),
       }),
     );
     const found: FoundRecord[] = [];
@@ -109,7 +112,7 @@ export class TableIndexes {
   }
 
   /** The record an index row stands for, unless the row is not the one it names. */
-  async #recordOf(index: IndexName, row: Row): Promise<FoundRecord | undefined> {
+  async #recordOf(index: Index, row: Row): Promise<FoundRecord | undefined> {
     const [partition, sort] = [String(row["p"]), String(row["s"])];
     const record = await this.#params.read({ partition, sort });
     const [at, under] = refNames[index];
@@ -149,8 +152,8 @@ export class TableIndexes {
 /** Where a record will stand in the indexes: where it stood, if its key is the same, else in a row of this write. */
 export function nextRefs(draft: RecordDraft, before: IndexRefs, nonce: string): IndexRefs {
   const refs: Partial<Record<keyof IndexRefs, string>> = {};
-  for (const [index, [at, under]] of Object.entries(refNames) as [IndexName, RefNames][]) {
-    const key = draft.indexes?.[index];
+  for (const [index, [at, under]] of Object.entries(refNames) as [Index, RefNames][]) {
+    const key = keyIn(index, draft);
     if (key === undefined) continue;
     const shards = partitionsOf(index, key.partition);
     const partitionKey = shards[shardOf(draft.partition, shards.length)] ?? "";
@@ -162,15 +165,31 @@ export function nextRefs(draft: RecordDraft, before: IndexRefs, nonce: string): 
   return refs;
 }
 
+/** A time as a sort key of the `expiry` index. */
+export function expirySort(time: number): string {
+  return String(time).padStart(15, "0");
+}
+
+/** A record leads to what else of its partition has expired, so one of them is enough: the one that is listed. */
+function keyIn(index: Index, { indexes = {}, expiresAt }: RecordDraft): RecordKey | undefined {
+  if (index !== "expiry") return indexes[index];
+  if (expiresAt === undefined || indexes.flow === undefined) return undefined;
+  return { partition: "", sort: expirySort(expiresAt) };
+}
+
 type RefNames = readonly [at: keyof IndexRefs, under: keyof IndexRefs];
 
-const refNames: Readonly<Record<IndexName, RefNames>> = { flow: ["fp", "fr"], due: ["dp", "dr"] };
+const refNames: Readonly<Record<Index, RefNames>> = {
+  flow: ["fp", "fr"],
+  due: ["dp", "dr"],
+  expiry: ["ep", "er"],
+};
 
-function placesOf({ fp, fr, dp, dr }: IndexRefs): RowKey[] {
-  return [
-    ...(fp === undefined || fr === undefined ? [] : [{ partitionKey: fp, rowKey: fr }]),
-    ...(dp === undefined || dr === undefined ? [] : [{ partitionKey: dp, rowKey: dr }]),
-  ];
+function placesOf(refs: IndexRefs): RowKey[] {
+  return Object.values(refNames).flatMap(([at, under]): RowKey[] => {
+    const [partitionKey, rowKey] = [refs[at], refs[under]];
+    return partitionKey === undefined || rowKey === undefined ? [] : [{ partitionKey, rowKey }];
+  });
 }
 
 function isAmong({ partitionKey, rowKey }: RowKey, refs: IndexRefs): boolean {
@@ -180,24 +199,28 @@ function isAmong({ partitionKey, rowKey }: RowKey, refs: IndexRefs): boolean {
 }
 
 /** Partitions of the table that hold an index partition. The due index is spread by the engine already. */
-function partitionsOf(index: IndexName, partition: string): string[] {
+function partitionsOf(index: Index, partition: string): string[] {
   const encoded = encodePartition(partition);
   if (index === "due") return [`due${partEnd}${encoded}`];
-  return Array.from({ length: flowShards }, (_, n) => `flow${n}${partEnd}${encoded}`);
+  return Array.from({ length: flowShards }, (_, n) => `${index}${n}${partEnd}${encoded}`);
+}
+
+function isAscending(index: Index): boolean {
+  return index !== "flow";
 }
 
 /** Begins the row key. Executions are listed newest first and rows in one direction only, so that index is turned round. */
-function rowStart(index: IndexName, sort: string): string {
-  return index === "due" ? encodeKey(sort) + partEnd : encodeDescending(sort);
+function rowStart(index: Index, sort: string): string {
+  return isAscending(index) ? encodeKey(sort) + partEnd : encodeDescending(sort);
 }
 
 /** The range of row keys of a range of sort keys. */
 function boundsOf(
-  index: IndexName,
+  index: Index,
   { from, to }: ListParams,
 ): { readonly from?: string; readonly to?: string } {
   const start = (sort: string): string => rowStart(index, sort);
-  if (index === "due")
+  if (isAscending(index))
     return {
       ...(from === undefined ? {} : { from: start(from) }),
       ...(to === undefined ? {} : { to: start(to) }),

@@ -14,7 +14,7 @@ import { bodyOf, bodyProperties } from "./bodies.ts";
 import type { EntityTable, NewRow, Row, RowKey, Written } from "./clients/tables.ts";
 import { serviceError } from "./failure.ts";
 import { decodeKey, encodeKey, encodePartition } from "./keys.ts";
-import { type IndexRefs, TableIndexes, nextRefs } from "./indexes.ts";
+import { type IndexRefs, TableIndexes, expirySort, nextRefs } from "./indexes.ts";
 import { resourceNames } from "./names.ts";
 import { readRange } from "./ranges.ts";
 
@@ -24,16 +24,24 @@ interface TableRecordsParams {
   readonly now?: () => number;
 }
 
+/** Partitions whose expired rows one call deletes at the most. */
+const expiredPartitions = 100;
+/** Rows of a partition that are looked at at once, for those that have expired. */
+const expiredRows = 100;
+const deletesAtOnce = 16;
+
 /**
  * Records as rows of one table, a conditional write each; the partition of a record is that of its row. A version is the
- * row's tag, and where the record stands in the indexes: so a write knows what to change there without asking.
+ * row's tag, where the record stands in the indexes, and when it expires: so a write knows what to change there without asking.
  */
 export class TableRecords implements RecordStore {
   readonly #table: () => Promise<EntityTable>;
   readonly #indexes: TableIndexes;
+  readonly #now: () => number;
 
   constructor({ table, indexTable, now = Date.now }: TableRecordsParams) {
     this.#table = table;
+    this.#now = now;
     this.#indexes = new TableIndexes({
       table: indexTable,
       read: (key) => this.#call("read", (records) => records.get(rowKeyOf(key))),
@@ -43,26 +51,46 @@ export class TableRecords implements RecordStore {
 
   async get(key: RecordKey): Promise<StoredRecord | undefined> {
     const row = await this.#call("read", (table) => table.get(rowKeyOf(key)));
-    return row === undefined ? undefined : recordOf(key.partition, row);
+    return row === undefined || this.#hasExpired(row) ? undefined : recordOf(key.partition, row);
   }
 
   async put(draft: RecordDraft, expect: Expectation): Promise<PutResult> {
-    const before = expect === "absent" ? undefined : readVersion(expect);
-    if (expect !== "absent" && before === undefined) return { ok: false };
+    if (expect !== "absent") {
+      const before = this.#readLiving(expect);
+      return before === undefined ? { ok: false } : this.#putOver(before, draft);
+    }
+    const result = await this.#putOver(undefined, draft);
+    if (result.ok) return result;
+    const there = await this.#call("read", (table) => table.get(rowKeyOf(draft)));
+    if (there !== undefined && !this.#hasExpired(there)) return result;
+    return this.#putOver(there && { etag: there.etag, refs: refsOf(there) }, draft);
+  }
+
+  /** Write a record where there is this one, or none. */
+  async #putOver(before: TableVersion | undefined, draft: RecordDraft): Promise<PutResult> {
     const nonce = crypto.randomUUID();
     const refs = nextRefs(draft, before?.refs ?? {}, nonce);
-    const row: NewRow = { ...rowKeyOf(draft), n: nonce, ...refs, ...bodyProperties(draft.body) };
+    const { expiresAt } = draft;
+    const row: NewRow = {
+      ...rowKeyOf(draft),
+      n: nonce,
+      ...refs,
+      ...(expiresAt === undefined ? {} : { x: String(expiresAt) }),
+      ...bodyProperties(draft.body),
+    };
     return this.#indexes.around({ draft, before: before?.refs ?? {}, after: refs }, async () => {
       const written = await this.#call("write", (table) =>
         before === undefined ? table.insert(row) : table.replace(row, before.etag),
       );
       const etag = await this.#applied(written, row);
-      return etag === undefined ? { ok: false } : { ok: true, version: versionOf(etag, refs) };
+      return etag === undefined
+        ? { ok: false }
+        : { ok: true, version: versionOf({ etag, refs, expiresAt }) };
     });
   }
 
   async delete(key: RecordKey, expect: Version): Promise<boolean> {
-    const before = readVersion(expect);
+    const before = this.#readLiving(expect);
     if (before === undefined) return false;
     const isDeleted = await this.#call("write", (table) =>
       table.delete(rowKeyOf(key), before.etag),
@@ -82,7 +110,9 @@ export class TableRecords implements RecordStore {
         limit: params.limit,
         reverse: params.reverse,
       });
-      const items = rows.map((row) => recordOf(params.partition, row));
+      const items = rows.flatMap((row) =>
+        this.#hasExpired(row) ? [] : [recordOf(params.partition, row)],
+      );
       return { items, ...(cursor === undefined ? {} : { cursor }) };
     } catch (error) {
       throw tableError(error, "list");
@@ -91,8 +121,65 @@ export class TableRecords implements RecordStore {
 
   async listIndex(index: IndexName, params: ListParams): Promise<Page<StoredRecord>> {
     const { found, cursor } = await this.#indexes.list(index, params);
-    const items = found.map(({ partition, row }) => recordOf(partition, row));
+    const items = found.flatMap(({ partition, row }) =>
+      this.#hasExpired(row) ? [] : [recordOf(partition, row)],
+    );
     return { items, ...(cursor === undefined ? {} : { cursor }) };
+  }
+
+  async deleteExpired(limit: number): Promise<number> {
+    const { found } = await this.#indexes.list("expiry", {
+      partition: "",
+      to: expirySort(this.#now() + 1),
+      limit: Math.min(limit, expiredPartitions),
+    });
+    let deleted = 0;
+    for (const { row } of found) {
+      if (deleted >= limit) break;
+      deleted += await this.#deletePartition(row, limit - deleted);
+    }
+    return deleted;
+  }
+
+  /** Delete what has expired of a partition, and at last the row it was found by. */
+  async #deletePartition(found: Row, limit: number): Promise<number> {
+    const { partitionKey } = found;
+    let deleted = 0;
+    for (let after: string | undefined, more = true; more; more = after !== undefined) {
+      const { rows, cursor } = await this.#call("read", (table) =>
+        readRange(table, { partitionKey, after, limit: expiredRows }),
+      );
+      const expired = rows.filter((row) => this.#hasExpired(row) && row.rowKey !== found.rowKey);
+      const wanted = expired.slice(0, limit - deleted);
+      deleted += await this.#deleteRows(wanted);
+      if (wanted.length < expired.length) return deleted;
+      after = cursor;
+    }
+    return deleted < limit ? deleted + (await this.#deleteRows([found])) : deleted;
+  }
+
+  /** Delete rows that are still as they were found; resolves to how many. */
+  async #deleteRows(rows: readonly Row[]): Promise<number> {
+    let deleted = 0;
+    for (let first = 0; first < rows.length; first += deletesAtOnce)
+      await Promise.all(
+        rows.slice(first, first + deletesAtOnce).map(async (row) => {
+          if (!(await this.#call("write", (table) => table.delete(row, row.etag)))) return;
+          this.#indexes.drop(refsOf(row));
+          deleted += 1;
+        }),
+      );
+    return deleted;
+  }
+
+  #hasExpired({ x }: Row): boolean {
+    return typeof x === "string" && Number(x) <= this.#now();
+  }
+
+  /** A version that a record may have now: not one of a record that has expired. */
+  #readLiving(version: Version): TableVersion | undefined {
+    const read = readVersion(version);
+    return read === undefined || (read.expiresAt ?? Infinity) <= this.#now() ? undefined : read;
   }
 
   /** Wait until what was left to do behind the last writes is done. */
@@ -128,27 +215,42 @@ function rowKeyOf({ partition, sort }: RecordKey): RowKey {
 }
 
 function recordOf(partition: string, row: Row): StoredRecord {
-  const refs = Object.fromEntries(
-    refNames.flatMap((name) => (name in row ? [[name, row[name]]] : [])),
-  );
+  const expiresAt = typeof row["x"] === "string" ? Number(row["x"]) : undefined;
   return {
     partition,
     sort: decodeKey(row.rowKey),
     body: bodyOf(row),
-    version: versionOf(row.etag, refs),
+    version: versionOf({ etag: row.etag, refs: refsOf(row), expiresAt }),
+    ...(expiresAt === undefined ? {} : { expiresAt }),
   };
 }
 
-const refNames = ["fp", "fr", "dp", "dr"] as const satisfies readonly (keyof IndexRefs)[];
+const refNames = [
+  "fp",
+  "fr",
+  "dp",
+  "dr",
+  "ep",
+  "er",
+] as const satisfies readonly (keyof IndexRefs)[];
 
-function versionOf(etag: string, refs: IndexRefs): Version {
-  return JSON.stringify([etag, ...refNames.map((name) => refs[name] ?? 0)]);
+function refsOf(row: Row): IndexRefs {
+  return Object.fromEntries(refNames.flatMap((name) => (name in row ? [[name, row[name]]] : [])));
+}
+
+/** What a version says. */
+interface TableVersion {
+  readonly etag: string;
+  readonly refs: IndexRefs;
+  readonly expiresAt?: number | undefined;
+}
+
+function versionOf({ etag, refs, expiresAt = 0 }: TableVersion): Version {
+  return JSON.stringify([etag, ...refNames.map((name) => refs[name] ?? 0), expiresAt]);
 }
 
 /** Undefined for what is no version of this store: no record has it. */
-function readVersion(
-  version: Version,
-): { readonly etag: string; readonly refs: IndexRefs } | undefined {
+function readVersion(version: Version): TableVersion | undefined {
   let parts: unknown;
   try {
     parts = JSON.parse(version);
@@ -160,5 +262,6 @@ function readVersion(
   const refs = Object.fromEntries(
     refNames.flatMap((name, at) => (typeof values[at] === "string" ? [[name, values[at]]] : [])),
   );
-  return { etag, refs };
+  const expiresAt = values[refNames.length];
+  return { etag, refs, ...(typeof expiresAt === "number" && expiresAt > 0 ? { expiresAt } : {}) };
 }

@@ -11,6 +11,8 @@ export const documentShape = {
   body: "b",
   /** Tells a write whose reply was lost from another's. */
   nonce: "n",
+  /** When the database may delete the document: a timestamp, as a policy of time to live wants it. */
+  expiry: "x",
   indexes: { flow: "f", due: "d" },
 } as const;
 

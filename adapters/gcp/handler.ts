@@ -2,9 +2,10 @@ import { setTimeout as pause } from "node:timers/promises";
 import { bundleSource } from "../../core/deployments/bundle-source.ts";
 import { Runtime } from "../../core/engine/runtime.ts";
 import { KitaruStateError, KitaruUsageError, isKitaruError, messageOf } from "../../core/errors.ts";
+import type { Capabilities } from "../../core/ports/backend.ts";
 import type { ParkDirective } from "../../core/ports/orchestrator.ts";
 import { gcpBackend } from "./backend.ts";
-import { longestAdvanceMs, marginMs } from "./capabilities.ts";
+import { gcpCapabilities, longestAdvanceMs, marginMs } from "./capabilities.ts";
 import {
   type AdvanceRequest,
   type PageRequest,
@@ -204,10 +205,17 @@ function runtimeOf(): Runtime {
     database: setting("KITARU_GCP_DATABASE"),
     bucket: setting("KITARU_GCP_BUCKET"),
     client: {},
+    capabilities: { ...gcpCapabilities, ...retention() },
   });
   const runtime = new Runtime({ stack: name, backend, bundles: bundleSource(backend.blobs) });
   runtimes.set(name, runtime);
   return runtime;
+}
+
+/** How long ended executions are kept, as kitaruRuntime() says. */
+function retention(): Pick<Capabilities, "retentionMs"> {
+  const days = Number(process.env["KITARU_GCP_RETENTION_DAYS"] ?? "");
+  return days > 0 ? { retentionMs: days * 86_400_000 } : {};
 }
 
 function callers(): Callers {

@@ -36,6 +36,8 @@ interface FirestoreRecordsParams {
   readonly client: () => Promise<FirestoreDatabase>;
   /** Tells writes apart; unique for ever. */
   readonly newNonce?: () => string;
+  /** Epoch milliseconds. @default Date.now */
+  readonly now?: () => number;
 }
 
 /**
@@ -50,11 +52,15 @@ const {
   collection,
   body: bodyField,
   nonce: nonceField,
+  expiry: expiryField,
   key: keyField,
   indexes: indexFields,
 } = documentShape;
 
-/** Records as documents of one collection: a conditional write each, its version the time of the write. */
+/**
+ * Records as documents of one collection: a conditional write each, its version the time of the write and, if it is to expire,
+ * when. A policy of the database deletes what has expired within days; until then it is passed over here.
+ */
 export class FirestoreRecords implements RecordStore {
   readonly #params: FirestoreRecordsParams;
 
@@ -66,28 +72,29 @@ export class FirestoreRecords implements RecordStore {
     const found = await this.#call("read", (client) =>
       client.get(nameOf(client, documentId(partition, sort))),
     );
-    return found === undefined ? undefined : recordOf(found);
+    return found === undefined || this.#hasExpired(found) ? undefined : recordOf(found);
   }
 
   async put(record: RecordDraft, expect: Expectation): Promise<PutResult> {
-    const currentDocument = preconditionOf(expect);
+    const currentDocument = preconditionOf(expect, this.#now());
     if (currentDocument === undefined) return { ok: false };
     const nonce = this.#params.newNonce?.() ?? crypto.randomUUID();
     const id = documentId(record.partition, record.sort);
     const fields = fieldsOf(record, id, nonce);
     return this.#call("write", async (client) => {
-      const name = nameOf(client, id);
-      const version = await commit(client, { update: { name, fields }, currentDocument });
-      if (typeof version === "string") return { ok: true, version };
-      // a write whose reply was lost is tried again, and the repetition finds the write itself
-      const found = version.isCertain ? undefined : await client.get(name);
-      if (found?.fields?.[nonceField]?.stringValue !== nonce) return { ok: false };
-      return { ok: true, version: found.updateTime ?? "" };
+      const update = { name: nameOf(client, id), fields };
+      const written = await attempt(client, update, currentDocument);
+      if (written.ok) return written;
+      if (expect !== "absent") return { ok: false };
+      const there = written.found ?? (await client.get(update.name));
+      if (there !== undefined && !this.#hasExpired(there)) return { ok: false };
+      const replaced = await attempt(client, update, conditionOf(there));
+      return replaced.ok ? replaced : { ok: false };
     });
   }
 
   async delete({ partition, sort }: RecordKey, expect: Version): Promise<boolean> {
-    const currentDocument = preconditionOf(expect);
+    const currentDocument = preconditionOf(expect, this.#now());
     if (currentDocument === undefined) return false;
     const done = await this.#call("write", (client) =>
       commit(client, {
@@ -139,17 +146,26 @@ export class FirestoreRecords implements RecordStore {
   ): Promise<Shard<FirestoreDocument>> {
     const { field } = range;
     return this.#call("list", async (client) => {
-      const items = await client.query({
+      const found = await client.query({
         from: [{ collectionId: collection }],
         where: within(range),
         orderBy: orderBy(field, reverse),
         limit,
         ...(from === undefined ? {} : { startAt: { values: after(field, from), before: false } }),
       });
-      const last = items.at(-1);
-      if (last === undefined || items.length < limit) return { items };
+      const items = found.filter((document) => !this.#hasExpired(document));
+      const last = found.at(-1);
+      if (last === undefined || found.length < limit) return { items };
       return { items, next: positionOf(last, field) };
     });
+  }
+
+  #hasExpired(document: FirestoreDocument): boolean {
+    return (expiryOf(document) ?? Infinity) <= this.#now();
+  }
+
+  #now(): number {
+    return (this.#params.now ?? Date.now)();
   }
 
   async #call<T>(
@@ -168,10 +184,50 @@ export class FirestoreRecords implements RecordStore {
   }
 }
 
-/** A version is the time of a write, as Firestore says it; nothing else can be stored. */
-function preconditionOf(expect: Expectation): Precondition | undefined {
+/**
+ * A version is the time of a write, as Firestore says it, and when the record expires: nothing has it from then on. Nothing else
+ * can be stored.
+ */
+function preconditionOf(expect: Expectation, now: number): Precondition | undefined {
   if (expect === "absent") return { exists: false };
-  return /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(expect) ? { updateTime: expect } : undefined;
+  const [, updateTime, expiry = Infinity] =
+    /^(\d{4}-\d\d-\d\dT[\d:.]+Z)(?:!(\d+))?$/.exec(expect) ?? [];
+  return updateTime === undefined || Number(expiry) <= now ? undefined : { updateTime };
+}
+
+function versionOf(document: FirestoreDocument): Version {
+  const expiry = expiryOf(document);
+  return `${document.updateTime ?? ""}${expiry === undefined ? "" : `!${expiry}`}`;
+}
+
+function expiryOf({ fields }: FirestoreDocument): number | undefined {
+  const time = fields?.[expiryField]?.timestampValue;
+  return time === undefined ? undefined : Date.parse(time);
+}
+
+/** What a write finds that found the document `there`. */
+function conditionOf(there: FirestoreDocument | undefined): Precondition {
+  return there?.updateTime === undefined ? { exists: false } : { updateTime: there.updateTime };
+}
+
+type Attempt =
+  | { readonly ok: true; readonly version: Version }
+  | { readonly ok: false; readonly found?: FirestoreDocument };
+
+/** One conditional write. A write whose reply was lost is tried again, and the repetition finds the write itself. */
+async function attempt(
+  client: FirestoreDatabase,
+  update: FirestoreDocument,
+  currentDocument: Precondition,
+): Promise<Attempt> {
+  const updateTime = await commit(client, { update, currentDocument });
+  if (typeof updateTime === "string")
+    return { ok: true, version: versionOf({ ...update, updateTime }) };
+  const found = updateTime.isCertain ? undefined : await client.get(update.name);
+  if (found === undefined) return { ok: false };
+  const isOwn =
+    found.fields?.[nonceField]?.stringValue === update.fields?.[nonceField]?.stringValue;
+  return isOwn ? { ok: true, version: versionOf(found) } : { ok: false, found };
 }
 
 /** Version of what was written; otherwise the expectation did not hold, which is uncertain once an earlier try may have arrived. */
@@ -196,12 +252,16 @@ function isRefused(error: unknown): error is Error {
   return error.name === "INVALID_ARGUMENT" && error.message.includes("base version");
 }
 
-function fieldsOf({ partition, body, indexes = {} }: RecordDraft, id: string, nonce: string) {
+function fieldsOf(draft: RecordDraft, id: string, nonce: string) {
+  const { partition, body, indexes = {}, expiresAt } = draft;
   const { flow, due } = indexes;
   const fields: Record<string, FieldValue> = {
     [keyField]: { stringValue: id },
     [bodyField]: { stringValue: body },
     [nonceField]: { stringValue: nonce },
+    ...(expiresAt === undefined
+      ? {}
+      : { [expiryField]: { timestampValue: new Date(expiresAt).toISOString() } }),
   };
   if (flow !== undefined) {
     const shard = `${flow.partition}#${shardOf(partition, flowShards)}`;
@@ -212,9 +272,17 @@ function fieldsOf({ partition, body, indexes = {} }: RecordDraft, id: string, no
   return fields;
 }
 
-function recordOf({ name, fields, updateTime = "" }: FirestoreDocument): StoredRecord {
+function recordOf(document: FirestoreDocument): StoredRecord {
+  const { name, fields } = document;
   const key = recordKeyOf(name.slice(name.lastIndexOf("/") + 1));
-  return { ...key, body: fields?.[bodyField]?.stringValue ?? "", version: updateTime };
+  const body = fields?.[bodyField]?.stringValue ?? "";
+  const expiresAt = expiryOf(document);
+  return {
+    ...key,
+    body,
+    version: versionOf(document),
+    ...(expiresAt === undefined ? {} : { expiresAt }),
+  };
 }
 
 function pageOf(

@@ -9,7 +9,7 @@ import { openSecrets } from "./secrets.ts";
 
 /** Open everything the local stack consists of; its paths are relative to `root`. */
 export async function openLocal(options: LocalOptions, root: string): Promise<Backend> {
-  const { durability = "normal" } = options;
+  const { durability = "normal", retentionDays } = options;
   const folder = resolve(root, options.folder ?? ".kitaru"); // absolute: other processes are told of it
   const records = await openRecords({ file: join(folder, "kitaru.db"), durability });
   const blobs = openBlobs({ folder, durability });
@@ -19,7 +19,10 @@ export async function openLocal(options: LocalOptions, root: string): Promise<Ba
     blobs,
     secrets,
     orchestrator: new LocalOrchestrator({ folder, worker: { root: resolve(root), options } }),
-    capabilities: localCapabilities,
+    capabilities: {
+      ...localCapabilities,
+      ...(retentionDays === undefined ? {} : { retentionMs: retentionDays * 86_400_000 }),
+    },
     close: () => records.close(),
   };
 }

@@ -1,3 +1,4 @@
+import { KitaruUsageError } from "../../core/errors.ts";
 import type { Backend } from "../../core/ports/backend.ts";
 
 export { localCapabilities } from "./capabilities.ts";
@@ -14,6 +15,8 @@ export interface LocalOptions {
   readonly durability?: "normal" | "full";
   /** Environment file with secrets, relative to the config file. @default ".env" */
   readonly envFile?: string;
+  /** Days after its end for which an execution is kept; `kitaru dev` then deletes what it has recorded. @default for ever */
+  readonly retentionDays?: number;
 }
 
 /** The embedded stack: everything in one folder, driven inside the processes that use it. */
@@ -25,10 +28,18 @@ export interface LocalStack {
 
 /** Flows run in this process, durable in a SQLite database and a folder of blobs. */
 export function local(options: LocalOptions = {}): LocalStack {
-  const { folder = ".kitaru", durability = "normal" } = options;
+  const { folder = ".kitaru", durability = "normal", retentionDays } = options;
+  if (retentionDays !== undefined && !(retentionDays > 0))
+    throw new KitaruUsageError(
+      `local(): \`retentionDays\` is ${retentionDays}. It must be a number of days above 0; leave it out to keep executions for ever.`,
+    );
   return {
     kind: "local",
-    describe: { folder, durability },
+    describe: {
+      folder,
+      durability,
+      ...(retentionDays === undefined ? {} : { retention: `${retentionDays} days` }),
+    },
     // A config may name stacks that this process never opens: they cost it nothing.
     open: async ({ root }) => (await import("./backend.ts")).openLocal(options, root),
   };

@@ -268,6 +268,46 @@ describe("several processes on one file", () => {
   }, 30_000);
 });
 
+describe("files of an older version", () => {
+  /** A file as version 1 was: without times of expiry. */
+  const olderFile = async (): Promise<string> => {
+    const file = freshFile();
+    const records = await openRecords({ file });
+    await records.put({ partition: "p", sort: "a", body: "old" }, "absent");
+    await records.close();
+    const database = new DatabaseSync(file);
+    database.exec(`DROP INDEX records_by_expiry; ALTER TABLE records DROP COLUMN expires_at;
+      PRAGMA user_version = 1`);
+    database.close();
+    return file;
+  };
+
+  test("are brought up to date, by whoever comes first of several", async () => {
+    const file = await olderFile();
+    const opened = await Promise.all([openRecords({ file }), openRecords({ file })]);
+    for (const records of opened) {
+      const found = await records.get({ partition: "p", sort: "a" });
+      expect(found).toMatchObject({ body: "old" });
+      expect(found).not.toHaveProperty("expiresAt");
+    }
+    const expiresAt = Math.floor(Date.now() / 1000) * 1000 - 1000;
+    await opened[0].put({ partition: "p", sort: "b", body: "", expiresAt }, "absent");
+    expect(await opened[1].get({ partition: "p", sort: "b" })).toBeUndefined();
+    expect(await opened[1].deleteExpired?.(10)).toBe(1);
+    await Promise.all(opened.map((records) => records.close()));
+  });
+
+  test("are not changed by who only reads, which says so", async () => {
+    const file = await olderFile();
+    await expect(openRecords({ file, readonly: true })).rejects.toMatchObject({
+      name: "KitaruBackendError",
+      message:
+        `${file} was written by an older Kitaru (format 1; this one reads 2). ` +
+        "Open it once without `readonly`, which brings it up to date.",
+    });
+  });
+});
+
 describe("files that cannot be used", () => {
   test("written by a newer version", async () => {
     const file = freshFile();
@@ -278,7 +318,7 @@ describe("files that cannot be used", () => {
     await expect(openRecords({ file })).rejects.toMatchObject({
       name: "KitaruBackendError",
       message:
-        `${file} was written by a newer Kitaru (format 7; this one reads up to 1). ` +
+        `${file} was written by a newer Kitaru (format 7; this one reads up to 2). ` +
         "Upgrade this program's `kitaru` package, or choose another folder in the stack's config.",
     });
   });

@@ -47,14 +47,19 @@ export async function openRecords(options: RecordsOptions): Promise<LocalRecords
     durability: options.durability ?? "normal",
     readonly: options.readonly ?? false,
     schema,
-    version: schemaVersion,
+    upgrades,
   });
   return new SqliteRecords(database, file);
 }
 
-const schemaVersion = 1;
 const indexNames = ["flow", "due"] as const satisfies readonly IndexName[];
 const indexColumns = indexNames.flatMap((name) => [`${name}_partition`, `${name}_sort`]);
+
+const expiryIndex = `CREATE INDEX records_by_expiry ON records (expires_at)
+  WHERE expires_at IS NOT NULL;`;
+
+/** What makes of a file of version 1 one of version 2, and so on. */
+const upgrades = [`ALTER TABLE records ADD COLUMN expires_at INTEGER; ${expiryIndex}`];
 
 /**
  * Index keys are columns, under partial indexes: documents without keys (journal segments) cost no index, and one
@@ -67,6 +72,7 @@ const schema = `
     sort TEXT NOT NULL,
     version TEXT NOT NULL,
     ${indexColumns.map((column) => `${column} TEXT,`).join(" ")}
+    expires_at INTEGER,
     body TEXT NOT NULL
   );
   CREATE UNIQUE INDEX records_by_key ON records (partition, sort);
@@ -77,24 +83,32 @@ const schema = `
          WHERE ${name}_partition IS NOT NULL;`,
     )
     .join(" ")}
+  ${expiryIndex}
 `;
 
 const isKey = "partition = ? AND sort = ?";
+const isThere = "(expires_at IS NULL OR expires_at > ?)";
 const isExpected = `${isKey} AND version = ?`;
+const staysForEver = "expires_at IS NULL";
 const isFlow = "flow_partition IS ? AND flow_sort IS ?";
 /** Parameters have no numbers: Node 22 takes such for named ones, and binds no value to them by its place. */
 const sql = {
-  get: `SELECT version, body FROM records WHERE ${isKey}`,
-  insert: `INSERT INTO records (version, body, partition, sort, ${indexColumns.join(", ")})
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+  get: `SELECT version, body, expires_at FROM records WHERE ${isKey} AND ${isThere}`,
+  insert: `INSERT INTO records (version, body, partition, sort, expires_at, ${indexColumns.join(", ")})
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
   // SQLite rewrites an index for a column that is set, changed or not: those that stay are compared instead.
   replaceBody: `UPDATE records SET version = ?, body = ?
-                WHERE ${isExpected} AND flow_partition IS NULL AND due_partition IS NULL`,
+                WHERE ${isExpected} AND ${staysForEver}
+                AND flow_partition IS NULL AND due_partition IS NULL`,
   replaceDue: `UPDATE records SET version = ?, body = ?, due_partition = ?, due_sort = ?
-               WHERE ${isExpected} AND ${isFlow}`,
+               WHERE ${isExpected} AND ${staysForEver} AND ${isFlow}`,
   replaceAll: `UPDATE records SET version = ?, body = ?, flow_partition = ?, flow_sort = ?,
-               due_partition = ?, due_sort = ? WHERE ${isExpected}`,
-  delete: `DELETE FROM records WHERE ${isKey} AND version = ?`,
+               due_partition = ?, due_sort = ?, expires_at = ? WHERE ${isExpected} AND ${isThere}`,
+  delete: `DELETE FROM records WHERE ${isExpected} AND ${isThere}`,
+  deleteExpiredOne: `DELETE FROM records WHERE ${isKey} AND NOT ${isThere}`,
+  deleteExpired: `DELETE FROM records WHERE id IN
+                  (SELECT id FROM records WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
+  findExpired: "SELECT id FROM records WHERE expires_at <= ? LIMIT 1",
 } as const;
 
 const defaultLimit = 1000;
@@ -128,7 +142,7 @@ class SqliteRecords implements LocalRecords {
   async get(key: RecordKey): Promise<StoredRecord | undefined> {
     return this.#read(() => {
       this.#writes.flushFor(key.partition);
-      const row = this.#statement(sql.get).get(key.partition, key.sort);
+      const row = this.#statement(sql.get).get(key.partition, key.sort, Date.now());
       return row && toRecord({ ...row, partition: key.partition, sort: key.sort });
     });
   }
@@ -141,9 +155,17 @@ class SqliteRecords implements LocalRecords {
   }
 
   async delete(key: RecordKey, expect: Version): Promise<boolean> {
-    return this.#write(
-      key.partition,
-      () => this.#statement(sql.delete).run(key.partition, key.sort, expect).changes === 1,
+    return this.#write(key.partition, () =>
+      this.#changes(sql.delete, [key.partition, key.sort, expect, Date.now()]),
+    );
+  }
+
+  async deleteExpired(limit: number): Promise<number> {
+    const now = Date.now();
+    const found = this.#read(() => this.#statement(sql.findExpired).get(now));
+    if (found === undefined) return 0; // a statement that deletes nothing makes other processes wait, too
+    return this.#write("", () =>
+      Number(this.#statement(sql.deleteExpired).run(now, limit).changes),
     );
   }
 
@@ -169,20 +191,25 @@ class SqliteRecords implements LocalRecords {
   }
 
   #replace(record: RecordDraft, expect: Expectation, version: Version): boolean {
-    const { partition, sort, indexes } = record;
+    const { partition, sort, indexes, expiresAt = null } = record;
     const body = toStored(record.body);
     const flow = keyColumns(indexes?.flow);
     const due = keyColumns(indexes?.due);
-    if (expect === "absent")
-      return this.#changes(sql.insert, [version, body, partition, sort, ...flow, ...due]);
+    if (expect === "absent") {
+      const values = [version, body, partition, sort, expiresAt, ...flow, ...due];
+      if (this.#changes(sql.insert, values)) return true;
+      const isGone = this.#changes(sql.deleteExpiredOne, [partition, sort, Date.now()]);
+      return isGone && this.#changes(sql.insert, values);
+    }
     const expected = [partition, sort, expect];
     const isReplaced =
-      indexes === undefined
+      expiresAt === null &&
+      (indexes === undefined
         ? this.#changes(sql.replaceBody, [version, body, partition, sort, expect])
-        : this.#changes(sql.replaceDue, [version, body, ...due, ...expected, ...flow]);
-    return (
-      isReplaced || this.#changes(sql.replaceAll, [version, body, ...flow, ...due, ...expected])
-    );
+        : this.#changes(sql.replaceDue, [version, body, ...due, ...expected, ...flow]));
+    if (isReplaced) return true;
+    const values = [version, body, ...flow, ...due, expiresAt, ...expected, Date.now()];
+    return this.#changes(sql.replaceAll, values);
   }
 
   #changes(text: string, values: readonly SQLInputValue[]): boolean {
@@ -257,8 +284,8 @@ function pageQuery(
   params: ListParams,
 ): { readonly text: string; readonly values: readonly SQLInputValue[] } {
   const { from, to, cursor, reverse = false } = params;
-  const conditions = [`${partition} = ?`];
-  const values: SQLInputValue[] = [params.partition];
+  const conditions = [`${partition} = ?`, isThere];
+  const values: SQLInputValue[] = [params.partition, Date.now()];
   if (from !== undefined) {
     conditions.push(`${sort} >= ?`);
     values.push(from);
@@ -273,7 +300,7 @@ function pageQuery(
     values.push(...parseCursor(cursor, columns.length));
   }
   const order = columns.map((column) => `${column} ${reverse ? "DESC" : "ASC"}`).join(", ");
-  const text = `SELECT partition, sort, version, body, ${columns.join(", ")} FROM records
+  const text = `SELECT partition, sort, version, body, expires_at, ${columns.join(", ")} FROM records
     WHERE ${conditions.join(" AND ")} ORDER BY ${order} LIMIT ?`;
   return { text, values };
 }
@@ -316,6 +343,7 @@ function toRecord(row: Readonly<Record<string, SQLOutputValue>>): StoredRecord {
     sort: toText(row["sort"]),
     version: toText(row["version"]),
     body: toText(row["body"]),
+    ...(typeof row["expires_at"] === "number" ? { expiresAt: row["expires_at"] } : {}),
   };
 }
 

@@ -16,8 +16,11 @@ export interface DatabaseOptions {
   readonly readonly: boolean;
   /** Statements that make an empty database this one. */
   readonly schema: string;
-  /** Version of `schema`. A file of a higher one is refused. */
-  readonly version: number;
+  /**
+   * Statements that bring a file of an older version up to date: the first one of version 1, the second one of version 2. The
+   * version of `schema` is the one after; a file of a higher version is refused.
+   */
+  readonly upgrades: readonly string[];
 }
 
 const lockTimeoutMs = 5000;
@@ -80,7 +83,7 @@ function makeDraft(draft: string, options: DatabaseOptions): void {
   try {
     database.exec("PRAGMA journal_mode = MEMORY"); // nobody reads what a crash leaves
     database.exec(`BEGIN; ${options.schema}; PRAGMA application_id = ${applicationId};
-      PRAGMA user_version = ${options.version}; COMMIT`);
+      PRAGMA user_version = ${versionOf(options)}; COMMIT`);
     database.exec("PRAGMA journal_mode = WAL");
   } finally {
     database.close();
@@ -142,6 +145,23 @@ function prepareForWriting(database: DatabaseSync, options: DatabaseOptions): vo
   database.exec(`PRAGMA synchronous = ${full ? "FULL" : "NORMAL"}`);
   // macOS: fsync alone leaves the data in the drive's cache.
   if (full) database.exec("PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON");
+  if (inspect(database).version < versionOf(options)) upgrade(database, options);
+}
+
+/** Whoever comes second finds it done. */
+function upgrade(database: DatabaseSync, options: DatabaseOptions): void {
+  database.exec("BEGIN IMMEDIATE");
+  try {
+    const steps = options.upgrades.slice(inspect(database).version - 1);
+    database.exec(`${steps.join("; ")}; PRAGMA user_version = ${versionOf(options)}; COMMIT`);
+  } catch (error) {
+    database.exec("ROLLBACK");
+    throw error;
+  }
+}
+
+function versionOf({ upgrades }: DatabaseOptions): number {
+  return upgrades.length + 1;
 }
 
 function checkOwner(database: DatabaseSync, options: DatabaseOptions): void {
@@ -152,11 +172,19 @@ function checkOwner(database: DatabaseSync, options: DatabaseOptions): void {
         `Choose another folder in the stack's config, or move this file away.`,
     );
   }
-  if (version > options.version) {
+  const supported = versionOf(options);
+  if (version > supported) {
     throw new KitaruBackendError(
-      `${options.file} was written by a newer Kitaru (format ${version}; this one reads up to ${options.version}). ` +
+      `${options.file} was written by a newer Kitaru (format ${version}; this one reads up to ${supported}). ` +
         `Upgrade this program's \`kitaru\` package, or choose another folder in the stack's config.`,
-      { details: { found: version, supported: options.version } },
+      { details: { found: version, supported } },
+    );
+  }
+  if (version < supported && options.readonly) {
+    throw new KitaruBackendError(
+      `${options.file} was written by an older Kitaru (format ${version}; this one reads ${supported}). ` +
+        `Open it once without \`readonly\`, which brings it up to date.`,
+      { details: { found: version, supported } },
     );
   }
 }

@@ -68,6 +68,23 @@ test("an ended execution is kept for the retention, vanishes as a whole, and lea
   expect(await process.drive(id)).toBe("waiting");
 });
 
+test("a sweep deletes what has expired, so much at a time", async () => {
+  const world = new World({ capabilities, auto: false });
+  const process = world.process();
+  const ids: string[] = [];
+  for (let n = 0; n < 3; n++) ids.push(await completed(process, makeFlow()));
+  const stays = await process.start(makeFlow().name);
+  await process.drive(stays);
+  world.clock.jump(world.clock.now() + 2 * hour);
+  await process.sweep();
+  expect(await world.records.deleteExpired?.(1000)).toBe(0);
+  expect((await world.records.list({ partition: `exec/${stays}` })).items.length).toBeGreaterThan(
+    1,
+  );
+  for (const id of ids)
+    expect((await world.records.list({ partition: `exec/${id}` })).items).toEqual([]);
+});
+
 test("killed before and after each write of its end, all of it expires all the same", async () => {
   for (let kill = 1, isOver = false; !isOver; kill++)
     for (const isApplied of [false, true]) {

@@ -7,11 +7,13 @@ import { load } from "./session.ts";
 import { restartExecution } from "./restart.ts";
 import { openTasksUntil } from "./task-deadline.ts";
 
+/** Records that one sweep deletes at the most. */
+const deletedAtOnce = 500;
 /** How often a token that answers is poked before the execution is restarted all the same. */
 const pokes = 2;
 
 /**
- * Wake, restart or repair every execution that is overdue; returns how many there were.
+ * Wake, restart or repair every execution that is overdue, and delete some of what has expired; returns how many were overdue.
  * One that cannot be read does not keep the others waiting: its error is thrown when all have had their turn.
  */
 export async function sweep(context: EngineContext): Promise<number> {
@@ -21,6 +23,9 @@ export async function sweep(context: EngineContext): Promise<number> {
   const failures: unknown[] = [];
   for (const id of overdue)
     await sweepExecution(context, id).catch((error: unknown) => failures.push(error));
+  await context.backend.records
+    .deleteExpired?.(deletedAtOnce)
+    .catch((error: unknown) => failures.push(error));
   if (failures.length > 0) throw failures[0];
   return overdue.size;
 }

@@ -23,8 +23,8 @@ export interface RecordDraft extends RecordKey {
   readonly body: string;
   readonly indexes?: IndexKeys;
   /**
-   * Epoch milliseconds, in whole seconds, from which on the record is as if it were not there; the store deletes it some time
-   * after. A store that cannot keeps it. @default never
+   * Epoch milliseconds, in whole seconds, from which on the record is as if it were not there. It is deleted some time after, by
+   * the store itself or by {@link RecordStore.deleteExpired}. @default never
    */
   readonly expiresAt?: number;
 }
@@ -76,4 +76,9 @@ export interface RecordStore {
   list(params: ListParams): Promise<Page<StoredRecord>>;
   /** List records by an index key; `partition`, `from` and `to` are of the index key. */
   listIndex(index: IndexName, params: ListParams): Promise<Page<StoredRecord>>;
+  /**
+   * Delete records that have expired, at most `limit`, and resolve to how many. A partition is found by what has expired of it
+   * and stands in the `flow` index, which goes last. Absent where the store deletes what has expired by itself.
+   */
+  deleteExpired?(limit: number): Promise<number>;
 }

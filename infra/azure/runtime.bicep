@@ -26,6 +26,10 @@ param maximumInstances int = 100
 @allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS'])
 param redundancy string = 'Standard_ZRS'
 
+@description('Days for which an ended execution is kept; 0: for ever.')
+@minValue(0)
+param retentionDays int = 0
+
 @description('Whether the app reports to Application Insights.')
 param monitoring bool = true
 
@@ -352,6 +356,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
         { name: 'AzureWebJobsStorage__clientId', value: identity.properties.clientId }
         { name: 'AZURE_CLIENT_ID', value: identity.properties.clientId }
         { name: 'KITARU_AZURE_NAME', value: name }
+        { name: 'KITARU_AZURE_RETENTION_DAYS', value: string(retentionDays) }
         { name: 'KITARU_AZURE_API_AUDIENCE', value: apiAudience }
         { name: 'KITARU_AZURE_TENANT', value: apiTenant }
         { name: 'KITARU_AZURE_API_CALLERS', value: join(apiCallers, ',') }

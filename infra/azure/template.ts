@@ -77,6 +77,12 @@ const parameters: Readonly<Record<string, ArmParameter>> = {
       description: "How often what is recorded is kept; Standard_LRS where a region has no zones.",
     },
   },
+  retentionDays: {
+    type: "int",
+    defaultValue: 0,
+    minValue: 0,
+    metadata: { description: "Days for which an ended execution is kept; 0: for ever." },
+  },
   monitoring: {
     type: "bool",
     defaultValue: true,
@@ -295,6 +301,7 @@ function app(): ArmResource {
     AzureWebJobsStorage__clientId: valueOf(identityOf("clientId")),
     AZURE_CLIENT_ID: valueOf(identityOf("clientId")),
     KITARU_AZURE_NAME: valueOf(name),
+    KITARU_AZURE_RETENTION_DAYS: valueOf(ex(`string(${parameter("retentionDays")})`)),
     KITARU_AZURE_API_AUDIENCE: valueOf(parameter("apiAudience")),
     KITARU_AZURE_TENANT: valueOf(parameter("apiTenant")),
     KITARU_AZURE_API_CALLERS: valueOf(ex(`join(${parameter("apiCallers")}, ',')`)),

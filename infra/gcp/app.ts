@@ -16,17 +16,20 @@ function main(): void {
       project: { type: "string", default: process.env["GOOGLE_CLOUD_PROJECT"] ?? "" },
       region: { type: "string", default: process.env["GOOGLE_CLOUD_REGION"] ?? "" },
       "detach-seconds": { type: "string" },
+      "retention-days": { type: "string" },
       "api-caller": { type: "string", multiple: true },
       out: { type: "string", default: "kitaru-gcp" },
     },
   });
-  const { name, project, region, out, "detach-seconds": detach } = values;
+  const { name, project, region, out } = values;
+  const { "detach-seconds": detach, "retention-days": retention } = values;
   writeRuntime(out, {
     name,
     project,
     region,
     apiCallers: values["api-caller"] ?? [],
     ...(detach === undefined ? {} : { detachSeconds: Number(detach) }),
+    ...(retention === undefined ? {} : { retentionDays: Number(retention) }),
   });
   process.stdout.write(`It is written. Next: cd ${out} && terraform init && terraform apply\n`);
 }

@@ -40,6 +40,11 @@ export interface KitaruRuntimeProps {
    * when they end. @default none: every wait keeps its own
    */
   readonly detachSeconds?: number;
+  /**
+   * Days after its end for which an execution is kept; everything it has recorded then vanishes together, and the database deletes
+   * it within a day. @default for ever
+   */
+  readonly retentionDays?: number;
   /** Who may call the `api` function: `serviceAccount:…`, `group:…`. @default nobody */
   readonly apiCallers?: readonly string[];
   /** More variables of the environment of all functions. */
@@ -109,13 +114,16 @@ export function kitaruRuntime(props: KitaruRuntimeProps): TerraformConfig {
   };
 }
 
-function check({ name, project, region, taskSizes = [] }: KitaruRuntimeProps): void {
+function check(props: KitaruRuntimeProps): void {
+  const { name, project, region, retentionDays, taskSizes = [] } = props;
   const refuse = (what: string): never => {
     throw new TypeError(`kitaruRuntime(): ${what}`);
   };
   if (!/^[a-z][a-z0-9-]{1,17}[a-z0-9]$/.test(name))
     refuse(`the name ${JSON.stringify(name)} is not 3 to 19 lower-case letters, digits and "-".`);
   if (project === "" || region === "") refuse("`project` and `region` are needed.");
+  if (retentionDays !== undefined && !(retentionDays > 0))
+    refuse(`\`retentionDays\` is ${retentionDays}, not a number of days above 0.`);
   for (const { name: size, timeoutSeconds = 0, memoryMb = 0, storageMb = 0 } of taskSizes) {
     if (memoryMb + storageMb > 32_768)
       refuse(
@@ -185,7 +193,7 @@ function database({ name, region }: KitaruRuntimeProps): Blocks {
     index_config: [indexes.length === 0 ? {} : { indexes }],
   });
   const both = ["ASCENDING", "DESCENDING"].map((order) => ({ order, query_scope: "COLLECTION" }));
-  const { key, indexes } = documentShape;
+  const { key, expiry, indexes } = documentShape;
   return {
     google_firestore_database: {
       this: {
@@ -201,6 +209,7 @@ function database({ name, region }: KitaruRuntimeProps): Blocks {
     },
     google_firestore_field: {
       others: field("*", []),
+      expiry: { ...field(expiry, []), ttl_config: [{}] },
       ...Object.fromEntries(
         Object.entries({ key, ...indexes }).map(([title, path]) => [title, field(path, both)]),
       ),
@@ -348,7 +357,7 @@ function environmentOf(
   end: string,
   { callers = [], timeoutSeconds }: FunctionProps,
 ): TerraformBlock {
-  const { name, project, region, detachSeconds, environment = {} } = props;
+  const { name, project, region, detachSeconds, retentionDays, environment = {} } = props;
   return {
     ...environment,
     KITARU_GCP_NAME: name,
@@ -361,6 +370,7 @@ function environmentOf(
     // only callers that Cloud Run has authenticated get in: the binding below names them, and there is none for everybody
     KITARU_GCP_INGRESS: "iam",
     KITARU_GCP_TIMEOUT_SECONDS: String(end === "advance" ? advanceSeconds : timeoutSeconds),
+    ...(retentionDays === undefined ? {} : { KITARU_GCP_RETENTION_DAYS: String(retentionDays) }),
     ...(detachSeconds === undefined ? {} : { KITARU_GCP_DETACH_MS: String(detachSeconds * 1000) }),
   };
 }

@@ -1,16 +1,18 @@
 import { mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { azure } from "../../adapters/azure/index.ts";
 import { metricLine } from "../../adapters/azure/metrics.ts";
 import { functionNames } from "../../adapters/azure/names.ts";
 import { KitaruClient, configure } from "../../core/index.ts";
-import { closeStacks } from "../../core/stacks.ts";
+import { closeStacks, openStack } from "../../core/stacks.ts";
 import { crashing, go, many, patient } from "../aws/fixtures/flows.ts";
 import { type Cloud, noCloud, startCloud } from "./cloud.ts";
 import { type Directory, startDirectory } from "./directory.ts";
 import { broken, expiring, family } from "./fixtures/flows.ts";
+
+const retentionDays = 30;
 
 describe.skipIf(noCloud !== undefined)(`executions on azure (${noCloud ?? "emulated"})`, () => {
   let cloud: Cloud;
@@ -23,6 +25,7 @@ describe.skipIf(noCloud !== undefined)(`executions on azure (${noCloud ?? "emula
         KITARU_AZURE_API_CALLERS: "alice, bob",
         KITARU_AZURE_API_KEYS: directory.keysUrl,
         KITARU_AZURE_TENANT: "t1",
+        KITARU_AZURE_RETENTION_DAYS: String(retentionDays),
       },
     });
     const { name, connectionString } = cloud;
@@ -156,4 +159,31 @@ describe.skipIf(noCloud !== undefined)(`executions on azure (${noCloud ?? "emula
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }, 60_000);
+
+  test("an ended execution is kept for the retention, and deleted by the sweep after it", async () => {
+    const handle = patient.run(1, { id: "forgotten" });
+    await waiting("forgotten");
+    await go.answer("forgotten");
+    expect(await handle.result({ timeout: "30s" })).toBe(2);
+    const { endedAt } = await new KitaruClient().executions.get("forgotten");
+    const dayMs = 86_400_000;
+    const expiry = Math.ceil(((endedAt?.getTime() ?? 0) + retentionDays * dayMs) / 1000) * 1000;
+    const { records } = (await openStack("azure")).backend;
+    const recorded = async () => (await records.list({ partition: "exec/forgotten" })).items;
+    await vi.waitFor(
+      async () => {
+        const items = await recorded();
+        expect(items.length).toBeGreaterThan(1);
+        expect(new Set(items.map(({ expiresAt }) => expiresAt))).toEqual(new Set([expiry]));
+      },
+      { timeout: 30_000, interval: 100 },
+    );
+    await cloud.sweep((retentionDays - 1) * dayMs);
+    expect(await recorded()).not.toEqual([]);
+    await cloud.sweep((retentionDays + 1) * dayMs);
+    expect(await recorded()).toEqual([]);
+    await expect(new KitaruClient().executions.get("forgotten")).rejects.toMatchObject({
+      code: "not_found",
+    });
+  }, 120_000);
 });

@@ -18,7 +18,13 @@ const cases = [
   { name: "contosoagents" },
   { name: "contosoagents", callers: ["ANNA", "BOT"], deployers: ["CARL"] },
   { name: "contosoagents", alarmsTo: "GROUP", apiAudience: "api://agents", apiCallers: ["A", "B"] },
-  { name: "contosoagents", alarmsTo: "GROUP", monitoring: false, apiTenant: "OTHER" },
+  {
+    name: "contosoagents",
+    alarmsTo: "GROUP",
+    monitoring: false,
+    apiTenant: "OTHER",
+    retentionDays: 30,
+  },
   { name: "other", monitoring: false, memoryMb: 512, redundancy: "Standard_LRS", location: "x" },
 ];
 
@@ -105,7 +111,7 @@ describe("what a runtime consists of", () => {
     expect(JSON.stringify(created)).not.toMatch(/AccountKey|listKeys|SharedAccessSignature/);
   });
 
-  test("has an endpoint only where it is said what tokens are for, and who may call it", () => {
+  test("tells the app for how long executions are kept, and has an endpoint only where it is said who may call it", () => {
     const settings = (given: object): unknown => {
       const { resources } = createFromArm(template, { name: "contosoagents", ...given });
       const app = resources.find((one) => one["type"] === "Microsoft.Web/sites");
@@ -113,15 +119,17 @@ describe("what a runtime consists of", () => {
       const values = (properties?.siteConfig.appSettings ?? []).map(
         ({ name, value }) => [name, value] as const,
       );
-      return Object.fromEntries(values.filter(([name]) => /_API_|_TENANT$/.test(name)));
+      return Object.fromEntries(values.filter(([name]) => /_API_|_TENANT$|_RETENTION_/.test(name)));
     };
     expect(settings({})).toEqual({
+      KITARU_AZURE_RETENTION_DAYS: "0",
       KITARU_AZURE_API_AUDIENCE: "",
       KITARU_AZURE_TENANT: "TENANT",
       KITARU_AZURE_API_CALLERS: "",
     });
-    const given = { apiAudience: "api://agents", apiCallers: ["A", "B"], apiTenant: "OTHER" };
-    expect(settings(given)).toEqual({
+    const api = { apiAudience: "api://agents", apiCallers: ["A", "B"], apiTenant: "OTHER" };
+    expect(settings({ ...api, retentionDays: 30 })).toEqual({
+      KITARU_AZURE_RETENTION_DAYS: "30",
       KITARU_AZURE_API_AUDIENCE: "api://agents",
       KITARU_AZURE_TENANT: "OTHER",
       KITARU_AZURE_API_CALLERS: "A,B",

@@ -31,6 +31,8 @@ function callCommon(name: string, args: readonly (() => unknown)[]): unknown {
       return { location: "LOCATION" };
     case "subscription":
       return { tenantId: "TENANT" };
+    case "string":
+      return texts()[0];
     case "empty":
       return texts()[0] === "";
     case "join":

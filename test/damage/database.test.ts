@@ -30,7 +30,7 @@ const damages: Record<string, [make: () => unknown, says: RegExp]> = {
   ],
   "was written by a newer version": [
     () => stack.sql("PRAGMA user_version = 9"),
-    /kitaru\.db was written by a newer Kitaru \(format 9; this one reads up to 1\)\. Upgrade/,
+    /kitaru\.db was written by a newer Kitaru \(format 9; this one reads up to 2\)\. Upgrade/,
   ],
   "is another program's": [
     () => stack.sql("PRAGMA application_id = 1"),

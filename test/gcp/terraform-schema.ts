@@ -36,6 +36,7 @@ export const shapes: Readonly<Record<string, Shape>> = {
   ),
   google_firestore_field: of("field collection", "project database", {
     index_config: of("", "", { indexes: of("", "order array_config query_scope") }),
+    ttl_config: of(""),
   }),
   google_service_account: of("account_id", "display_name description project"),
   google_project_iam_custom_role: of("role_id title permissions", "project stage description"),

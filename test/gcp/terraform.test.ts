@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { documentShape } from "../../adapters/gcp/documents.ts";
 import { gcp } from "../../adapters/gcp/index.ts";
 import { permissions } from "../../adapters/gcp/permissions.ts";
 import { parseDocument } from "../../adapters/gcp/runtime-document.ts";
@@ -144,7 +145,30 @@ describe("the Terraform of a runtime", () => {
         return [field, index?.indexes?.length ?? 0];
       },
     );
-    expect(Object.fromEntries(fields)).toEqual({ "*": 0, d: 2, f: 2, k: 2 });
+    expect(Object.fromEntries(fields)).toEqual({ "*": 0, d: 2, f: 2, k: 2, x: 0 });
+  });
+
+  test("has the database delete what has expired, by the field records say it in", () => {
+    const policies = Object.values(resource["google_firestore_field"] ?? {}).filter(
+      (body) => "ttl_config" in body,
+    );
+    expect(policies).toMatchObject([{ collection: "records", field: documentShape.expiry }]);
+  });
+
+  test("keeps ended executions for the retention it is given, and for ever without one", () => {
+    const daysOf = (given: object): Set<string | undefined> => {
+      const functions = kitaruRuntime({ ...props, ...given }).resource;
+      return new Set(
+        Object.values(functions["google_cloudfunctions2_function"] ?? {}).map(
+          (body) =>
+            (body["service_config"] as { environment_variables: Record<string, string> }[])[0]
+              ?.environment_variables["KITARU_GCP_RETENTION_DAYS"],
+        ),
+      );
+    };
+    expect(daysOf({ retentionDays: 30 })).toEqual(new Set(["30"]));
+    expect(daysOf({})).toEqual(new Set([undefined]));
+    expect(() => daysOf({ retentionDays: 0 })).toThrow("`retentionDays` is 0");
   });
 
   test("tells functions, scheduler and clients the same", () => {

@@ -83,6 +83,7 @@ export class World {
       get: (key) => memory.get(key),
       delete: (key, expectation) => memory.delete(key, expectation),
       listIndex: (index, params) => memory.listIndex(index, params),
+      deleteExpired: async (limit) => (await memory.deleteExpired?.(limit)) ?? 0,
       list: async (params) => {
         await this.beforePage?.();
         return memory.list(params);

@@ -22,8 +22,6 @@ export interface RecordsSubject {
   readonly open: () => Closable<RecordStore> | Promise<Closable<RecordStore>>;
   /** Without it, bodies larger than 64 KiB are not tried. */
   readonly capabilities?: Pick<Capabilities, "recordBytes">;
-  /** Whether records that have expired are as if they were not there. @default false */
-  readonly expires?: boolean;
   /** Clauses it cannot keep, by title, each with its reason. */
   readonly skip?: Skips;
 }
@@ -39,18 +37,20 @@ export function describeRecords(name: string, subject: RecordsSubject): void {
       ...bodies(subject),
       ...listing,
       ...indexing,
-      ...(subject.expires === true ? expiring : {}),
+      ...expiring,
     },
     skip: subject.skip,
   });
 }
 
+/** Title of the clause that a store skips which deletes what has expired by itself. */
+export const deletesExpired = "what has expired is deleted, so many at a time";
+
 const expiring: Clauses<RecordStore> = {
   "a record that has expired is as if it were not there": async (store) => {
     const key = freshKey();
     const flow = { partition: freshName(), sort: "a" };
-    const past = Math.floor(Date.now() / 1000) * 1000 - 1000;
-    await store.put({ ...key, body: "old", indexes: { flow }, expiresAt: past }, "absent");
+    await store.put({ ...key, body: "old", indexes: { flow }, expiresAt: past() }, "absent");
     expect(await store.get(key)).toBeUndefined();
     expect(await store.list({ partition: key.partition })).toMatchObject({ items: [] });
     expect((await store.listIndex("flow", { partition: flow.partition })).items).toEqual([]);
@@ -69,7 +69,79 @@ const expiring: Clauses<RecordStore> = {
     expect(kept.ok).toBe(true);
     expect(await store.get(key)).not.toHaveProperty("expiresAt");
   },
+
+  "nobody who has read a record before it expired changes it after": async (store) => {
+    const key = freshKey();
+    const made = await store.put({ ...key, body: "old", expiresAt: past() }, "absent");
+    if (!made.ok) throw new Error("it was absent");
+    expect(await store.put({ ...key, body: "new" }, made.version)).toEqual({ ok: false });
+    expect(await store.delete(key, made.version)).toBe(false);
+    expect(await store.get(key)).toBeUndefined();
+  },
+
+  "of several who write where a record has expired, one succeeds": async (store) => {
+    const key = freshKey();
+    const flow = { partition: freshName(), sort: "a" };
+    await store.put({ ...key, body: "old", indexes: { flow }, expiresAt: past() }, "absent");
+    const writers = ["a", "b", "c", "d"];
+    const results = await Promise.all(
+      writers.map((body) => store.put({ ...key, body, indexes: { flow } }, "absent")),
+    );
+    expect(results.filter(({ ok }) => ok)).toHaveLength(1);
+    const body = writers[results.findIndex(({ ok }) => ok)];
+    expect(await store.get(key)).toMatchObject({ body });
+    await vi.waitFor(async () => {
+      const { items } = await store.listIndex("flow", { partition: flow.partition });
+      expect(items).toMatchObject([{ body }]);
+    }, indexLagMs);
+  },
+
+  "pages leave out what has expired, and go on behind it": async (store) => {
+    const partition = freshName();
+    const sorts = Array.from({ length: 9 }, (_, n) => `s${n}`);
+    for (const [n, sort] of sorts.entries())
+      await store.put(
+        { partition, sort, body: sort, ...(n % 3 === 0 ? {} : { expiresAt: past() }) },
+        "absent",
+      );
+    for (const reverse of [false, true]) {
+      const found: string[] = [];
+      for (let cursor: string | undefined, more = true; more; more = cursor !== undefined) {
+        const page = await store.list({
+          partition,
+          limit: 2,
+          reverse,
+          ...(cursor === undefined ? {} : { cursor }),
+        });
+        found.push(...page.items.map(({ body }) => body));
+        cursor = page.cursor;
+      }
+      expect(found).toEqual(reverse ? ["s6", "s3", "s0"] : ["s0", "s3", "s6"]);
+    }
+  },
+
+  [deletesExpired]: async (store) => {
+    const [partition, kept] = [freshName(), freshKey()];
+    const flow = { partition: freshName(), sort: "a" };
+    for (const sort of ["head", "j/0", "j/1"]) {
+      const indexes = sort === "head" ? { flow } : {};
+      await store.put({ partition, sort, body: sort, indexes, expiresAt: past() }, "absent");
+    }
+    await write(store, kept, "kept");
+    let deleted = 0;
+    for (let some = 1; some > 0; deleted += some) {
+      some = (await store.deleteExpired?.(2)) ?? 0;
+      expect(some).toBeLessThanOrEqual(2);
+    }
+    expect(deleted).toBeGreaterThanOrEqual(3);
+    expect(await store.get(kept)).toMatchObject({ body: "kept" });
+  },
 };
+
+/** A time that has passed, in whole seconds. */
+function past(): number {
+  return Math.floor(Date.now() / 1000) * 1000 - 1000;
+}
 
 const indexLagMs = 10_000;
 const largestTriedBytes = 8 * 1024 * 1024;

@@ -2,7 +2,9 @@ import type { GcpClientOptions } from "./config.ts";
 import { type Rest, type RestReply, jsonOf, openRest } from "./rest.ts";
 
 /** Field values of the kinds this package stores. */
-export type FieldValue = { readonly stringValue: string };
+export type FieldValue =
+  | { readonly stringValue: string; readonly timestampValue?: never }
+  | { readonly timestampValue: string; readonly stringValue?: never };
 
 /** A document as Firestore's REST API writes it. */
 export interface FirestoreDocument {
