@@ -42,7 +42,6 @@ describe.skipIf(noCloud !== undefined)(
         name: "unheard",
         rounds: 6,
         answerAfter: waiting,
-        sweepAheadMs: (elapsedMs) => elapsedMs * 10,
       });
       expect((await cloud.host.counts()).lostMessages).toBeGreaterThanOrEqual(12);
     }, 120_000);
@@ -55,7 +54,6 @@ describe.skipIf(noCloud !== undefined)(
           await waiting(id);
           expect(await cloud.host.purge(`${id}:1`)).toBe(200);
         },
-        sweepAheadMs: (elapsedMs) => elapsedMs * 10,
       });
       const again = (await cloud.host.instances()).filter(({ instanceId }) =>
         /^purged-\d+:2$/.test(instanceId),
@@ -75,7 +73,6 @@ describe.skipIf(noCloud !== undefined)(
         rounds: 20,
         isolated: true,
         discarded: 1,
-        sweepAheadMs: (elapsedMs) => Math.max(0, elapsedMs - 10_000) * 6,
       });
       await restarts;
     }, 180_000);

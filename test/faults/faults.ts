@@ -2,16 +2,13 @@ import type { CloudName, StackUnderTest, StartedStack } from "../stacks/stacks.t
 import type { Rounds } from "./rounds.ts";
 
 /** What goes wrong, and how many executions go through it. */
-type Fault = Pick<Rounds, "rounds" | "isolated" | "size" | "discarded" | "sweepAheadMs"> & {
+type Fault = Pick<Rounds, "rounds" | "isolated" | "size" | "discarded"> & {
   readonly title: string;
 };
 
-/** Sweeps as they come later and later, once there was time to do without them. */
-const later = (elapsedMs: number): number => Math.max(0, elapsedMs - 3000) * 15;
-
 /** Everything that every cloud is put through. */
 export const faults = {
-  dropped: { title: "all wakes are dropped", rounds: 8, sweepAheadMs: later },
+  dropped: { title: "all wakes are dropped", rounds: 8 },
   doubled: { title: "wakes come twice and out of the blue", rounds: 12, discarded: 1 },
   two: { title: "starts are carried out twice, and by two owners", rounds: 10, discarded: 1 },
   between: { title: "answers come between the suspension and the park", rounds: 12 },
@@ -27,7 +24,6 @@ export const faults = {
     rounds: 16,
     isolated: true,
     discarded: 1,
-    sweepAheadMs: later,
   },
   skewed: { title: "clocks differ by up to five seconds", rounds: 12, isolated: true },
 } as const satisfies Readonly<Record<string, Fault>>;

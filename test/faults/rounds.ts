@@ -24,8 +24,6 @@ export interface Rounds {
   readonly discarded?: number;
   /** Sweeps beside them, so much later than now; what fails is tried again by the next. */
   readonly sweep: (aheadMs: number) => Promise<void>;
-  /** How much later, by the time since they began. @default not at all */
-  readonly sweepAheadMs?: (elapsedMs: number) => number;
   /** When an execution is answered. @default at random within a second */
   readonly answerAfter?: ((executionId: string) => Promise<void>) | undefined;
 }
@@ -40,20 +38,21 @@ export function roundIds({ name, rounds }: Pick<Rounds, "name" | "rounds">): str
  * number of runs of a call that came to nothing, since no outcome was recorded of them.
  */
 export async function runRounds(params: Rounds): Promise<number> {
-  const { stack, rounds, atOnce = 16, sweep, sweepAheadMs = () => 0 } = params;
+  const { stack, rounds, atOnce = 16, sweep } = params;
   const folder = mkdtempSync(join(root, `${stack}-`));
-  const state = { next: 0, lost: 0, isOver: false };
+  const state: State = { folder, next: 0, lost: 0, isOver: false, movedAt: Date.now() };
   const lane = async (): Promise<void> => {
     while (state.next < rounds) {
-      const lost = await oneRound(params, folder, state.next++);
+      const lost = await oneRound(params, state, state.next++);
       state.lost += lost;
     }
   };
-  const begun = Date.now();
   const sweeping = async (): Promise<void> => {
-    while (!state.isOver) {
-      await sweep(sweepAheadMs(Date.now() - begun)).catch(() => undefined);
-      await pause(1000);
+    for (let aheadMs = 0, at = Date.now(); !state.isOver; await pause(1000)) {
+      await sweep(aheadMs).catch(() => undefined);
+      // nothing moves any more: let the time pass that the next sweep comes later
+      if (Date.now() - state.movedAt > 3000) aheadMs += (Date.now() - at) * 20;
+      at = Date.now();
     }
   };
   const lanes = Promise.all(Array.from({ length: atOnce }, lane)).finally(() => {
@@ -63,18 +62,33 @@ export async function runRounds(params: Rounds): Promise<number> {
   return state.lost;
 }
 
-async function oneRound(params: Rounds, folder: string, round: number): Promise<number> {
+/** What becomes of them. */
+interface State {
+  readonly folder: string;
+  next: number;
+  lost: number;
+  isOver: boolean;
+  /** When something has come further last. */
+  movedAt: number;
+}
+
+async function oneRound(params: Rounds, state: State, round: number): Promise<number> {
   const { stack, isolated = false, size = 0, discarded = 0 } = params;
   const { answerAfter = () => pause(Math.random() * 1000) } = params;
+  const { folder } = state;
+  const moved = (): void => void (state.movedAt = Date.now());
   const id = roundIds(params)[round] ?? "";
   const handle = await persist(async () => {
     const started = faulty.run({ folder, isolated, size }, { id, stack });
     await started.started;
     return started;
   });
+  moved();
   await answerAfter(id);
   await persist(() => approve.answer(id, round, { stack }));
-  const { answer, calls, kept } = await handle.result({ timeout: "100s" });
+  moved();
+  const { answer, calls, kept } = await handle.result({ timeout: "180s" });
+  moved();
   expect({ id, answer, kept }).toEqual({ id, answer: round, kept: size });
   const left = readFileSync(join(folder, id), "utf8")
     .trimEnd()
