@@ -17,6 +17,7 @@ import { type FaultProxy, startFaultProxy } from "../emulators/fault-proxy.ts";
 describe.skipIf(noAzurite !== undefined)(`azurite (${noAzurite ?? "found"})`, () => {
   let azurite: Azurite;
   let proxy: FaultProxy;
+  let table: EntityTable;
   let index: EntityTable;
   let now = Date.now();
   let records: TableRecords;
@@ -30,6 +31,7 @@ describe.skipIf(noAzurite !== undefined)(`azurite (${noAzurite ?? "found"})`, ()
     const behind = connectionString({ ...azurite, table: proxy.endpoint + pathname });
     const open = (name: string, connection: string) => () =>
       openTable(name, { connectionString: connection }, endpointsOf("agents", {}));
+    table = await open(resourceNames.table, azurite.connectionString)();
     index = await open(resourceNames.indexTable, azurite.connectionString)();
     records = new TableRecords({
       table: open(resourceNames.table, behind),
@@ -190,6 +192,38 @@ describe.skipIf(noAzurite !== undefined)(`azurite (${noAzurite ?? "found"})`, ()
     expect(results.filter(({ ok }) => ok)).toHaveLength(1);
     expect(await rowsOf(where)).toBe(1);
     expect(await found(where)).toHaveLength(1);
+  });
+
+  test("a deletion of what has expired that is cut off goes on at the next, and leaves no index row", async () => {
+    const { partition } = fresh();
+    const flow = { partition: `flow-of-${partition}`, sort: "a" };
+    const expiresAt = Math.ceil(now / 1000) * 1000 + 60_000;
+    for (const sort of ["head", "j/0", "j/1", "j/2"]) {
+      const indexes = sort === "head" ? { flow } : {};
+      await records.put({ partition, sort, body: sort, indexes, expiresAt }, "absent");
+    }
+    const rows = async (): Promise<number> => {
+      const filter = `PartitionKey eq '${partition.replaceAll("/", "..")}'`;
+      return (await table.query({ filter, limit: 100 })).rows.length;
+    };
+    const indexRows = async (): Promise<number> => {
+      const filter = `p eq '${partition}'`;
+      return (await index.query({ filter, limit: 100 })).rows.length;
+    };
+    expect(await records.deleteExpired(100)).toBe(0);
+    expect([await rows(), await indexRows()]).toEqual([4, 2]);
+    now = expiresAt;
+    await whenever(
+      is("DELETE", resourceNames.table),
+      (nth) => (nth === 2 ? refused : { kind: "pass" }),
+      () => expect(records.deleteExpired(100)).rejects.toThrow(/could not write "kitaru"/),
+    );
+    expect(await records.list({ partition })).toEqual({ items: [] });
+    // the row it is found by is there until nothing else is
+    expect(await rows()).toBeGreaterThanOrEqual(1);
+    for (let tries = 0; tries < 3; tries++) await records.deleteExpired(100);
+    await records.settled();
+    expect([await rows(), await indexRows()]).toEqual([0, 0]);
   });
 
   test("a write that leaves the index keys as they are is one request", async () => {
