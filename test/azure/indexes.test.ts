@@ -67,8 +67,8 @@ describe.skipIf(noAzurite !== undefined)(`azurite (${noAzurite ?? "found"})`, ()
     const filter = `PartitionKey eq 'due!${partition.replaceAll("/", "..")}'`;
     return (await index.query({ filter, limit: 100 })).rows.length;
   };
-  const is = (method: string, table: string) => (request: { method: string; path: string }) =>
-    request.method === method && new RegExp(`/${table}\\b`).test(request.path);
+  const is = (method: string, which: string) => (request: { method: string; path: string }) =>
+    request.method === method && new RegExp(`/${which}\\b`).test(request.path);
   const whenever = async (
     matches: (request: { method: string; path: string }) => boolean,
     fate: (nth: number) => ReturnType<FaultProxy["fate"]>,
