@@ -52,7 +52,7 @@ export class SqliteSpy {
     if (sql.startsWith("PRAGMA") && !/application_id|user_version/.test(sql))
       this.pragmas.push(sql);
     if (sql.startsWith("BEGIN")) this.#group = "empty";
-    if (sql.startsWith("COMMIT")) this.#group = "none";
+    if (sql.endsWith("COMMIT")) this.#group = "none";
     if (sql.startsWith("ROLLBACK"))
       throw new Error("A transaction was undone while it was recorded.");
   }

@@ -33,6 +33,9 @@ test("raw writes the rows, transactions and bytes that were recorded", async () 
     const both = [1, 2].map((steps) => sequence.run(steps, { stack: recordedStack }).result());
     await Promise.all(both);
   });
+  const alone = recording.transactions.slice(0, recording.marks[0]);
+  expect(alone.length).toBeGreaterThan(3);
+  expect(new Set(alone)).toEqual(new Set([1]));
   expect(recording.transactions.length).toBeLessThan(recording.writes.length);
   expect(recording.pragmas.join(";")).toContain("synchronous = NORMAL");
 
