@@ -24,8 +24,11 @@ export function sha256Hex(bytes: Uint8Array | string): string {
   return sha256(bytes, "hex");
 }
 
-/** So many blocks of short texts are hashed before it pays to load `node:crypto`, which takes 3 ms and 3 MB. */
-const fewBlocks = 1500;
+/**
+ * So many blocks of short texts are hashed before `node:crypto` is loaded, which takes 3 ms. More would soon be compiled, and
+ * compiled again to be fast: that takes 5 MB.
+ */
+const fewBlocks = 8;
 let hashedBlocks = 0;
 let nodeHash: typeof import("node:crypto").hash | undefined;
 

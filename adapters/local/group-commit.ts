@@ -13,14 +13,19 @@ interface Write {
  * Lets the writes of one turn of the event loop share a transaction, and so one sync to disk.
  *
  * While all writes of a turn concern one scope, each waits for the one before it: there is nothing to share with, and
- * what is issued is committed as soon as the code that issued it has returned.
+ * what is issued is committed as soon as the code that issued it has returned. Turns are told apart only after the scope
+ * has changed, until a whole turn passes with one: to ask for a turn costs as much as to apply a write.
  */
 export class GroupCommit {
   readonly #database: DatabaseSync;
   readonly #explain: (error: unknown) => unknown;
   #queue: Write[] = [];
-  /** The scope of the first write of this turn. */
+  /** The scope of the first write of this turn; while its end is not waited for, of all since. */
   #scope: string | undefined;
+  /** Whether the end of this turn is waited for. */
+  #isWatched = false;
+  /** Whether the last turn whose end was waited for concerned the same scope as what was before it, and no other. */
+  #isCalm = true;
   /** Whether this turn's writes concern more scopes than one. */
   #isCrowded = false;
   /** Whether those of the last turn that wrote did. */
@@ -64,18 +69,24 @@ export class GroupCommit {
   }
 
   #schedule(scope: string): void {
-    if (this.#scope === undefined) {
-      this.#scope = scope;
-      setImmediate(this.#endTurn);
-    } else if (scope !== this.#scope) this.#isCrowded = true;
+    if (this.#isWatched) this.#isCrowded ||= scope !== this.#scope;
+    else if (!this.#isCalm || scope !== this.#scope) this.#watch(scope);
     const isFirst = this.#queue.length === 1;
     if (isFirst && !this.#isCrowded && !this.#wasCrowded) void this.#soon.then(this.#flush);
   }
 
+  #watch(scope: string): void {
+    this.#isCalm = scope === this.#scope;
+    this.#scope = scope;
+    this.#isWatched = true;
+    setImmediate(this.#endTurn);
+  }
+
   readonly #endTurn = (): void => {
     this.#wasCrowded = this.#isCrowded;
+    this.#isCalm &&= !this.#isCrowded;
     this.#isCrowded = false;
-    this.#scope = undefined;
+    this.#isWatched = false;
     this.flush();
   };
 

@@ -76,6 +76,42 @@ describe("group commit", () => {
     await records.close();
   });
 
+  test("the end of a turn is asked for only after the partition has changed", async () => {
+    const records = await openRecords({ file: freshFile() });
+    const ask = vi.spyOn(globalThis, "setImmediate");
+    const asked = async (partition: string, sort: string): Promise<number> => {
+      ask.mockClear();
+      await records.put({ partition, sort, body: "x" }, "absent");
+      const asks = ask.mock.calls.length;
+      await turn();
+      return asks;
+    };
+    expect([await asked("a", "1"), await asked("a", "2"), await asked("a", "3")]).toEqual([
+      1, 1, 0,
+    ]);
+    expect([await asked("b", "1"), await asked("b", "2"), await asked("b", "3")]).toEqual([
+      1, 1, 0,
+    ]);
+    ask.mockRestore();
+    await records.close();
+  });
+
+  test("writes of one turn share a transaction whichever partition comes first", async () => {
+    const file = freshFile();
+    const records = await openRecords({ file });
+    const commits = countCommits(file);
+    for (let n = 0; n < 6; n += 1) {
+      const order = n % 2 === 0 ? ["a", "b"] : ["b", "a"];
+      const written = order.map((partition) =>
+        Promise.resolve().then(() => records.put({ partition, sort: `${n}`, body: "x" }, "absent")),
+      );
+      await Promise.all(written);
+      await turn();
+    }
+    expect(commits()).toBeLessThanOrEqual(6 + 2);
+    await records.close();
+  });
+
   test("a crowd is expected to come again, until a turn without one", async () => {
     const records = await openRecords({ file: freshFile() });
     const crowd = ["a", "b"].map((partition) =>
