@@ -1,23 +1,11 @@
 import { expect, test } from "vitest";
 import type { DiffRow, DiffedExecution, ExecutionDiff } from "../core/client/diff.ts";
 import { StoredValue } from "../core/client/values.ts";
-import { Console } from "./console.ts";
 import { diffLines, letterOf } from "./diff-text.ts";
 import { valueLines } from "./diff-values-text.ts";
+import { silentConsole } from "./fixtures/silent.ts";
 
-const say = new Console(
-  {
-    env: {},
-    cwd: "/",
-    self: "kitaru",
-    isTerminal: false,
-    out: () => undefined,
-    err: () => undefined,
-    now: () => 60_000,
-    onInterrupt: () => () => undefined,
-  },
-  false,
-);
+const say = silentConsole({ now: () => 60_000 });
 
 const execution = (id: string, fields: Partial<DiffedExecution> = {}): DiffedExecution => ({
   id,

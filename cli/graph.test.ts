@@ -1,22 +1,10 @@
 import { expect, test } from "vitest";
 import type { CallNode, ExecutionGraph, GraphNode } from "../core/client/graph.ts";
-import { Console } from "./console.ts";
+import { silentConsole } from "./fixtures/silent.ts";
 import { graphMermaid } from "./graph-mermaid.ts";
 import { graphLines } from "./graph-text.ts";
 
-const say = new Console(
-  {
-    env: {},
-    cwd: "/",
-    self: "kitaru",
-    isTerminal: false,
-    out: () => undefined,
-    err: () => undefined,
-    now: () => 0,
-    onInterrupt: () => () => undefined,
-  },
-  false,
-);
+const say = silentConsole();
 
 const call = (id: string, fields: Partial<CallNode> = {}): GraphNode => ({
   kind: "checkpoint",

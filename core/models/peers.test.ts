@@ -34,7 +34,7 @@ async function ask(model: string): Promise<string> {
 test("without the AI SDK: offline answers, a provider names the command that installs it", async () => {
   expect(await ask("offline/extract")).toBe("Hello there.");
   expect(await ask("openai/gpt-5")).toBe(
-    "backend: A model call needs the package ai, which is not installed. Run: npm install ai @ai-sdk/openai",
+    "usage: A model call needs the package ai, which is not installed. Run: npm install ai @ai-sdk/openai",
   );
 });
 

@@ -1,5 +1,6 @@
 import type { LanguageModelV4 } from "@ai-sdk/provider";
 import { KitaruBackendError, messageOf } from "../errors.ts";
+import { explainMissing } from "../ports/on-demand.ts";
 
 /** What opening a model needs. */
 export interface OpenModel {
@@ -142,23 +143,17 @@ export function missingPackage(...packages: readonly string[]): (cause: unknown)
   return (cause) => {
     const [wanted = ""] = packages;
     const command = `npm install ${packages.join(" ")}`;
-    if (isModuleNotFound(cause)) {
-      const error = new KitaruBackendError(
-        `A model call needs the package ${wanted}, which is not installed. Run: ${command}`,
-        { cause },
-      );
-      throw Object.assign(error, { retryable: false }); // no other attempt finds it either
-    }
+    const error = explainMissing(
+      cause,
+      `A model call needs the package ${wanted}, which is not installed. Run: ${command}`,
+    );
+    if (error !== cause) throw error;
     throw new KitaruBackendError(
       `The package ${wanted}, which a model call needs, does not load: ${messageOf(cause)}. ` +
         `Reinstall it with: ${command}`,
       { cause },
     );
   };
-}
-
-function isModuleNotFound(cause: unknown): boolean {
-  return cause instanceof Error && "code" in cause && cause.code === "ERR_MODULE_NOT_FOUND";
 }
 
 /** Base URL of an Ollama server from the forms `OLLAMA_HOST` takes: `host`, `host:port`, a URL. */

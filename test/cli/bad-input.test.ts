@@ -5,7 +5,7 @@ import type { Command, Option } from "commander";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { local } from "../../adapters/local/index.ts";
-import { Console } from "../../cli/console.ts";
+import { silentConsole } from "../../cli/fixtures/silent.ts";
 import { several } from "../../cli/options.ts";
 import { makeProgram } from "../../cli/program.ts";
 import { configure } from "../../core/stacks.ts";
@@ -78,17 +78,7 @@ interface Leaf {
   readonly command: Command;
 }
 
-const silent = {
-  env: {},
-  cwd: "",
-  self: "kitaru",
-  isTerminal: false,
-  out: () => undefined,
-  err: () => undefined,
-  now: () => 0,
-  onInterrupt: () => () => undefined,
-};
-const leaves = leavesOf(await makeProgram(new Console(silent, false)), []);
+const leaves = leavesOf(await makeProgram(silentConsole()), []);
 
 function leavesOf(command: Command, path: readonly string[]): Leaf[] {
   if (command.commands.length === 0) return [{ path, command }];

@@ -164,10 +164,11 @@ export class Travel {
     how: { readonly isLast: boolean; readonly isPatient: boolean; readonly random: () => number },
   ): Promise<boolean> {
     const done = worker.do(job).then(() => true);
+    done.catch(() => undefined); // killed at its work
     const lifeMs = how.random() * longestLifeMs;
     if (how.isPatient) await Promise.race([worker.progress, done, pause(patienceMs)]);
     const hasEnded = await Promise.race([done, pause(how.isLast ? patienceMs : lifeMs, false)]);
-    await worker.kill();
+    await worker.peer.kill();
     return hasEnded;
   }
 

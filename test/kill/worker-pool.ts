@@ -1,8 +1,7 @@
-import { type ChildProcess, fork } from "node:child_process";
-import { once } from "node:events";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { Peer } from "../processes/peer.ts";
 import type { Job, News } from "./fixtures/worker.ts";
 
 const file = fileURLToPath(new URL("./fixtures/worker.ts", import.meta.url));
@@ -16,43 +15,20 @@ interface WorkerOptions {
 
 /** A process that drives executions until it is killed. */
 export class Worker {
-  readonly #child: ChildProcess;
-  readonly #exit: Promise<unknown>;
-  readonly #heard: (news: News) => void;
-  readonly #ready = Promise.withResolvers<void>();
+  readonly peer: Peer;
   readonly #progress = Promise.withResolvers<void>();
-  readonly #done = Promise.withResolvers<void>();
-  #errors = "";
 
   constructor({ root, modelUrl, heard }: WorkerOptions) {
-    this.#heard = heard;
-    this.#child = fork(file, [root, modelUrl], {
-      stdio: ["ignore", "ignore", "pipe", "ipc"],
-      env: { ...process.env, NODE_COMPILE_CACHE: join(root, "compiled") },
+    this.peer = new Peer({
+      file,
+      args: [root, modelUrl],
+      env: { NODE_COMPILE_CACHE: join(root, "compiled") },
+      heard: (told) => {
+        const news = told as News;
+        if (news.kind === "progress") this.#progress.resolve();
+        else heard(news);
+      },
     });
-    this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => (this.#errors += text));
-    this.#child.on("message", (news) => this.#hear(news as News));
-    this.#exit = once(this.#child, "exit");
-    this.#done.promise.catch(() => undefined);
-    this.#ready.promise.catch(() => undefined);
-    void this.#exit.then(() => {
-      const error = new Error(`The worker ended by itself.\n${this.#errors}`);
-      this.#ready.reject(error);
-      this.#done.reject(error);
-    });
-  }
-
-  get pid(): number {
-    return this.#child.pid ?? 0;
-  }
-
-  get ended(): Promise<unknown> {
-    return this.#exit;
-  }
-
-  /** Resolves once it can be given work. */
-  get ready(): Promise<void> {
-    return this.#ready.promise;
   }
 
   /** Resolves when everything it drives has come further. */
@@ -61,29 +37,9 @@ export class Worker {
   }
 
   /** Resolves when all it was told to do has ended. */
-  do(job: Job): Promise<void> {
-    this.#child.send(job);
-    return this.#done.promise;
-  }
-
-  async kill(): Promise<void> {
-    this.#child.kill("SIGKILL");
-    await this.#exit;
-  }
-
-  /** Let it end in good order. */
-  async dismiss(): Promise<void> {
-    await this.ready;
-    this.#child.disconnect();
-    await this.#exit;
-  }
-
-  #hear(news: News): void {
-    if (news.kind === "ready") this.#ready.resolve();
-    else if (news.kind === "progress") this.#progress.resolve();
-    else if (news.kind === "done") this.#done.resolve();
-    else if (news.kind === "failed") this.#done.reject(new Error(news.why));
-    else this.#heard(news);
+  async do(job: Job): Promise<void> {
+    const reply = await this.peer.do("work", [job]);
+    if (!reply.ok) throw new Error(reply.message);
   }
 }
 
@@ -101,24 +57,24 @@ export class WorkerPool {
   async take(): Promise<Worker> {
     const worker = this.#next;
     this.#next = this.#start();
-    await worker.ready;
+    await worker.peer.ready;
     return worker;
   }
 
   /** Kill whatever still runs. */
   async close(): Promise<void> {
-    await Promise.all([...this.#workers].map((worker) => worker.kill()));
+    await Promise.all([...this.#workers].map(({ peer }) => peer.kill()));
   }
 
   #start(): Worker {
     const worker = new Worker(this.#options);
     this.#workers.add(worker);
-    void worker.ended.then(() => this.#workers.delete(worker));
+    void worker.peer.ended.then(() => this.#workers.delete(worker));
     return worker;
   }
 }
 
 /** Have workers start quickly: one that ends in good order leaves its compiled code behind. */
 export function compileWorker(options: WorkerOptions): Promise<void> {
-  return new Worker(options).dismiss();
+  return new Worker(options).peer.dismiss();
 }

@@ -14,6 +14,11 @@ export type Reply = { readonly no: number } & (
   | { readonly ok: false; readonly code: string; readonly message: string }
 );
 
+/** Something a process tells without having been asked. */
+export interface Told {
+  readonly told: unknown;
+}
+
 type Verbs = Readonly<Record<string, (...args: never[]) => Promise<unknown>>>;
 
 /** Do what the process that started this one asks for, until it is gone. */
@@ -23,6 +28,11 @@ export function serve(verbs: Verbs): void {
     void make(verbs, move).then((reply) => process.send?.(reply));
   });
   process.send?.("ready");
+}
+
+/** Tell the process that started this one something it has not asked for. */
+export function tell(told: unknown): void {
+  process.send?.({ told } satisfies Told);
 }
 
 async function make(verbs: Verbs, { no, verb, args, at }: Move): Promise<Reply> {
