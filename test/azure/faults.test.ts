@@ -56,7 +56,7 @@ describe.skipIf(noCloud !== undefined)(
         },
       });
       const again = (await cloud.host.instances()).filter(({ instanceId }) =>
-        /^purged-\d+:2$/.test(instanceId),
+        /-purged-\d+:2$/.test(instanceId),
       );
       expect(again.length).toBe(6);
     }, 120_000);

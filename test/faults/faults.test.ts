@@ -1,4 +1,8 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { local } from "../../adapters/local/index.ts";
 import { configure } from "../../core/index.ts";
 import { closeStacks } from "../../core/stacks.ts";
 import { generator } from "../../testing/scenario.ts";
@@ -6,6 +10,7 @@ import { type CloudName, present, startAll } from "../stacks/stacks.ts";
 import { clouds } from "./clouds.ts";
 import { type FaultName, type FaultyCloud, faults } from "./faults.ts";
 import { faulty } from "./fixtures/flows.ts";
+import { Reference } from "./reference.ts";
 import { roundIds, runRounds } from "./rounds.ts";
 
 const seed = Number(process.env["SEED"] ?? 1);
@@ -15,20 +20,25 @@ const { here, words } = present(clouds);
 const cloudNames = Object.keys(clouds) as CloudName[];
 const names = Object.keys(faults) as FaultName[];
 
-describe(`faults, SEED=${seed}: ${words}`, () => {
+const reference = new Reference();
+
+describe(`what the local stack writes, whatever goes wrong; SEED=${seed}: ${words}`, () => {
   const running = new Map<CloudName, FaultyCloud>();
+  let root = "";
   let close: (() => Promise<void>) | undefined;
   beforeAll(async () => {
     const all = await startAll(here, (name) => clouds[name].start(generator(seed)));
     close = () => all.close();
     for (const name of here) running.set(name, all.started[name].faulty);
-    configure({ config: { stacks: all.definitions } });
+    root = mkdtempSync(join(tmpdir(), "kitaru-faults-"));
+    configure({ config: { stacks: { local: local(), ...all.definitions } }, root });
     const entry = new URL("fixtures/flows.ts", import.meta.url);
-    await Promise.all(here.map((stack) => faulty.deploy({ entry, stack })));
+    await Promise.all(["local", ...here].map((stack) => faulty.deploy({ entry, stack })));
   }, 180_000);
   afterAll(async () => {
     await closeStacks();
     await close?.();
+    rmSync(root, { recursive: true, force: true });
   });
 
   // a cloud has one fault at a time, and the clouds have theirs beside one another
@@ -56,7 +66,8 @@ async function leftOut(cloud: FaultyCloud, name: FaultName): Promise<string[]> {
   const rounds = { ...fault, rounds: Math.max(more, fault.rounds), name, stack: cloud.name };
   const { counts, answerAfter, stop } = await cloud.inject[name](roundIds(rounds));
   try {
-    await runRounds({ ...rounds, answerAfter, sweep: (aheadMs) => cloud.sweep(aheadMs) });
+    const sweep = (aheadMs: number): Promise<void> => cloud.sweep(aheadMs);
+    await runRounds({ ...rounds, answerAfter, sweep, reference });
     const counted = Object.entries(await counts());
     return counted.flatMap(([what, times]) => (times > 0 ? [] : [what]));
   } finally {

@@ -7,8 +7,9 @@ import { openStack } from "../../core/stacks.ts";
 import type { Entry } from "../../core/journal/entry.ts";
 import { entriesOf } from "../parity/journal.ts";
 import { approve, faulty } from "./fixtures/flows.ts";
+import { type Reference, outcomesIn } from "./reference.ts";
 
-const root = mkdtempSync(join(tmpdir(), "kitaru-faults-"));
+const folder = mkdtempSync(join(tmpdir(), "kitaru-faults-"));
 
 /** What executions are run. */
 export interface Rounds {
@@ -26,21 +27,24 @@ export interface Rounds {
   readonly sweep: (aheadMs: number) => Promise<void>;
   /** When an execution is answered. @default at random within a second */
   readonly answerAfter?: ((executionId: string) => Promise<void>) | undefined;
+  /** What each is to leave. @default whatever goes with its result */
+  readonly reference?: Reference;
 }
 
 /** Ids of the executions of {@link runRounds}. */
-export function roundIds({ name, rounds }: Pick<Rounds, "name" | "rounds">): string[] {
-  return Array.from({ length: rounds }, (_, round) => `${name}-${round}`);
+export function roundIds({ stack, name, rounds }: Pick<Rounds, IdParts>): string[] {
+  return Array.from({ length: rounds }, (_, round) => `${stack}-${name}-${round}`);
 }
+
+type IdParts = "stack" | "name" | "rounds";
 
 /**
  * Run flows while things go wrong, with the sweep beside them, and hold what each left against its result. Resolves to the
  * number of runs of a call that came to nothing, since no outcome was recorded of them.
  */
 export async function runRounds(params: Rounds): Promise<number> {
-  const { stack, rounds, atOnce = 16, sweep } = params;
-  const folder = mkdtempSync(join(root, `${stack}-`));
-  const state: State = { folder, next: 0, lost: 0, isOver: false, movedAt: Date.now() };
+  const { rounds, atOnce = 16, sweep } = params;
+  const state: State = { next: 0, lost: 0, isOver: false, movedAt: Date.now() };
   const lane = async (): Promise<void> => {
     while (state.next < rounds) {
       const lost = await oneRound(params, state, state.next++);
@@ -64,7 +68,6 @@ export async function runRounds(params: Rounds): Promise<number> {
 
 /** What becomes of them. */
 interface State {
-  readonly folder: string;
   next: number;
   lost: number;
   isOver: boolean;
@@ -75,11 +78,11 @@ interface State {
 async function oneRound(params: Rounds, state: State, round: number): Promise<number> {
   const { stack, isolated = false, size = 0, discarded = 0 } = params;
   const { answerAfter = () => pause(Math.random() * 1000) } = params;
-  const { folder } = state;
   const moved = (): void => void (state.movedAt = Date.now());
   const id = roundIds(params)[round] ?? "";
+  const input = { folder, isolated, size };
   const handle = await persist(async () => {
-    const started = faulty.run({ folder, isolated, size }, { id, stack });
+    const started = faulty.run(input, { id, stack });
     await started.started;
     return started;
   });
@@ -112,6 +115,10 @@ async function oneRound(params: Rounds, state: State, round: number): Promise<nu
     pendingWaits: [],
     outcomes: [...Object.keys(calls), "approve:0"].toSorted(), // one each
   });
+  if (params.reference !== undefined)
+    expect(await persist(() => outcomesIn(stack, id))).toEqual(
+      await params.reference.of(input, round),
+    );
   return left.length - Object.keys(calls).length;
 }
 

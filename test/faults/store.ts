@@ -29,27 +29,33 @@ export interface TappedStore {
 /** A request that is left alone. */
 export const pass: Fate = { kind: "pass" };
 
-/** Refuse requests, say that documents have changed which have not, and lose replies of writes. */
+/** Refuse requests now and then, say of every tenth write that the document has changed, and lose the reply of every tenth. */
 export function stormy({ proxy, written, refusals, conflict }: TappedStore, random: () => number) {
   return (): Injection => {
     const names = Object.keys(refusals);
     const counts: Record<string, number> = { conflicts: 0, lost: 0 };
     for (const name of names) counts[name] = 0;
-    const count = (name: string, fate: Fate | undefined): Fate => {
+    const count = (name: string, fate: Fate = pass): Fate => {
       counts[name] = (counts[name] ?? 0) + 1;
-      return fate ?? pass;
+      return fate;
     };
+    const isHit = { conflict: everyTenth(5), loss: everyTenth(0) };
     proxy.fate = (request) => {
-      const draw = random();
-      const name = names[Math.floor(draw / (0.05 / names.length))];
+      const name = names[Math.floor((random() / 0.05) * names.length)];
       if (name !== undefined) return count(name, refusals[name]);
       const write = written(request);
-      if (write === undefined || draw > 0.13) return pass;
-      if (draw < 0.09) return write.replaces ? count("conflicts", conflict) : pass;
-      return count("lost", { kind: "lose" });
+      if (write === undefined) return pass;
+      if (write.replaces && isHit.conflict()) return count("conflicts", conflict);
+      return isHit.loss() ? count("lost", { kind: "lose" }) : pass;
     };
     return { counts: () => counts };
   };
+}
+
+/** True once in ten times, when so many of the ten are over. */
+function everyTenth(over: number): () => boolean {
+  let times = 0;
+  return () => times++ % 10 === over;
 }
 
 /** Hold every park back until its execution has been answered. */
