@@ -100,7 +100,7 @@ function writtenIn({ action, body }: Passing) {
   const { Item, ConditionExpression } = JSON.parse(body.toString()) as PutItem;
   const [kind, executionId] = Item.p.S.split("/", 2);
   if (kind !== "exec" || executionId === undefined) return undefined;
-  const replaces = ConditionExpression === "v = :v";
+  const replaces = ConditionExpression?.includes("v = :v") === true;
   return { executionId, sort: Item.s.S, document: Item.b.S, replaces };
 }
 
