@@ -101,21 +101,41 @@ const gcpProgram = `
 import { createServer } from "node:http";
 import { gcp } from "kitaru/gcp";
 import { sweep } from "kitaru/gcp/handler";
-import { kitaruRuntime } from "kitaru/infra/gcp";
+import { kitaruRuntime, writeRuntime } from "kitaru/infra/gcp";
 
 const place = { name: "agents", project: "my-project", region: "europe-west4" };
-const keys = createServer((_, response) => void response.end("{}"));
-await new Promise<void>((resolve) => void keys.listen(0, "127.0.0.1", resolve));
-const { port } = keys.address() as { readonly port: number };
+const url = "https://functions.example";
+const runtime = {
+  ...{ format: 1, project: place.project, region: place.region, database: "kitaru-agents" },
+  ...{ bucket: "agents", workflowAccount: "workflows@example.com", advance: url, sweep: url, api: url },
+  tasks: [{ size: "default", url, memoryMb: 512, storageMb: 512, timeoutMs: 60_000 }],
+};
+/** Keys that are none, the document of a runtime, and an execution of a workflow that has ended. */
+const services = createServer((request, response) => {
+  const isRuntime = request.url?.startsWith("/storage/");
+  const isExecution = request.url?.includes("/executions/");
+  response.setHeader("content-type", "application/json");
+  response.end(JSON.stringify(isRuntime ? runtime : isExecution ? { state: "SUCCEEDED" } : {}));
+});
+await new Promise<void>((resolve) => void services.listen(0, "127.0.0.1", resolve));
+const { port } = services.address() as { readonly port: number };
+const endpoint = "http://127.0.0.1:" + port;
 Object.assign(process.env, {
   KITARU_GCP_NAME: "agents",
   KITARU_GCP_AUDIENCE: "https://sweep",
-  KITARU_GCP_KEYS_URL: "http://127.0.0.1:" + port,
+  KITARU_GCP_KEYS_URL: endpoint,
 });
+const execution =
+  "projects/my-project/locations/europe-west4/workflows/agents-a-0123/executions/e-1";
 const headers = { authorization: "Bearer e30.e30.e30" };
 const acts = {
   terraform: async () => Object.keys(kitaruRuntime(place).resource).length > 5,
+  functions: async () => writeRuntime("kitaru-gcp", place) ?? "written",
   open: async () => Object.keys(await gcp(place).open({ name: "prod", root: "." })),
+  execution: async () => {
+    const backend = await gcp({ ...place, endpoint }).open({ name: "prod", root: "." });
+    return backend.orchestrator.isGone(execution);
+  },
   sweep: () =>
     new Promise((resolve) => {
       const json = (body: unknown) => resolve({ status, body });
@@ -125,7 +145,7 @@ const acts = {
     }),
 };
 ${printAll}
-keys.close();
+services.close();
 `;
 
 /** The command that a message names. */
@@ -144,7 +164,9 @@ export const clouds = {
         packages: [],
         prints: {
           terraform: "true",
+          functions: installs(gcpPackages),
           open: installs(gcpPackages),
+          execution: installs(gcpPackages),
           sweep: installs(gcpPackages),
         },
       },
@@ -152,6 +174,8 @@ export const clouds = {
         packages: gcpPackages,
         prints: {
           terraform: "true",
+          functions: '"written"',
+          execution: "true",
           open: "no Google Cloud credentials were found",
           sweep: '"status":401',
         },

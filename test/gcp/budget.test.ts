@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type LoadedBy, measureLoaded } from "../../bench/gcp/loaded.ts";
 import { type GcpRow, measureGcp } from "../../bench/gcp/measure.ts";
 import { estimateCost } from "../../adapters/gcp/estimate.ts";
 import { type Priced, prices } from "../../adapters/gcp/prices.ts";
@@ -7,9 +8,11 @@ import { type Cloud, noCloud, startCloud } from "./cloud.ts";
 describe.skipIf(noCloud !== undefined)(`what google would bill (${noCloud ?? "emulated"})`, () => {
   let cloud: Cloud;
   let rows: readonly GcpRow[];
+  let loaded: LoadedBy;
   beforeAll(async () => {
     cloud = await startCloud();
     rows = await measureGcp(cloud);
+    loaded = await measureLoaded(cloud);
   }, 120_000);
   afterAll(() => cloud?.close());
 
@@ -54,6 +57,13 @@ describe.skipIf(noCloud !== undefined)(`what google would bill (${noCloud ?? "em
     expect(documents("wait: parked, and resumed")).toBeLessThanOrEqual(7);
     expect(documents("answer")).toBeLessThanOrEqual(9);
     expect(row("wait: parked, and resumed").steps).toBeLessThanOrEqual(5);
+  });
+
+  test("an advance loads less than a megabyte, and Google's client of executions only a start does", () => {
+    expect(loaded.advance).toMatchObject({ hasClient: false });
+    expect(loaded.advance.bytes).toBeLessThan(1_000_000);
+    expect(loaded.advance.initialBytes).toBeLessThan(200_000);
+    expect(loaded.start).toMatchObject({ hasClient: true });
   });
 
   test("an estimate is within a tenth of what was counted", async () => {

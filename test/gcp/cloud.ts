@@ -43,6 +43,8 @@ export interface Cloud {
   /** What stands between each account of the functions and the services. */
   readonly iam: Readonly<Record<Account, Iam>>;
   readonly issuer: Issuer;
+  /** Account of another service, which the api function serves. */
+  readonly serviceAccount: string;
   readonly functions: Readonly<Record<FunctionName, CloudFunction>>;
   readonly workflows: WorkflowsEmulator;
   readonly storage: CloudStorage;
@@ -199,6 +201,7 @@ export async function startCloud(cloudOptions: CloudOptions = {}): Promise<Cloud
     env,
     iam,
     issuer,
+    serviceAccount: accounts.service,
     functions,
     workflows,
     storage,

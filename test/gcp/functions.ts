@@ -11,6 +11,9 @@ export interface CloudFunction {
   readonly url: string;
   /** What stands before it. */
   readonly proxy: FaultProxy;
+  /** Folder with its source, and its variables. */
+  readonly source: string;
+  readonly env: NodeJS.ProcessEnv;
   /** Kill its process, as an instance that goes away; another takes its place. Nothing happens while there is none. */
   kill(): void;
   /** How often a process of it has ended. */
@@ -48,6 +51,8 @@ export async function startFunction(params: FunctionParams): Promise<CloudFuncti
   return {
     url: proxy.endpoint,
     proxy,
+    source: params.source,
+    env: params.environment(proxy.endpoint),
     kill: () => {
       if (leave()) child.kill("SIGKILL");
     },
