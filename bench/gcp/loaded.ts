@@ -56,8 +56,9 @@ async function ask(cloud: Cloud, name: FunctionName & string, body: object): Pro
     { env: { ...process.env, ...env } },
   );
   const { reply, ...loaded } = JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "") as Loaded & {
-    readonly reply: { readonly status: number };
+    readonly reply: { readonly status: number; readonly body: { readonly ok?: boolean } };
   };
-  if (reply.status !== 200) throw new Error(`${name}: ${JSON.stringify(reply)}`);
+  if (reply.status !== 200 || reply.body.ok === false)
+    throw new Error(`${name}: ${JSON.stringify(reply)}`);
   return loaded;
 }

@@ -45,8 +45,8 @@ function writeBundle(folder: string): void {
     minify: true,
     legalComments: "none",
     banner: {
-      // what is bundled may still ask for Node's own modules the old way
-      js: 'import{createRequire as __kitaruRequire}from"node:module";const require=__kitaruRequire(import.meta.url);',
+      // what is bundled may still ask for Node's own modules, and for where it is, the old way
+      js: 'import{createRequire as __kitaruRequire}from"node:module";const require=__kitaruRequire(import.meta.url),{dirname:__dirname,filename:__filename}=import.meta;',
     },
     logLevel: "silent",
   });
