@@ -21,7 +21,7 @@ export const faults = {
   unavailable: { title: "the bucket answers 503", rounds: 10, size: 100_000 },
   killed: {
     title: "processes are killed while they work",
-    rounds: 16,
+    rounds: 12,
     isolated: true,
     discarded: 1,
   },
