@@ -70,7 +70,7 @@ describe.skipIf(noCloud !== undefined)(`flows on gcp (${noCloud ?? "emulated"})`
     return (await records.get({ partition: `exec/${id}`, sort: "inbox" }))?.body ?? "";
   };
   const eventually = (check: () => unknown): Promise<unknown> =>
-    vi.waitFor(check, { timeout: 30_000, interval: 50 });
+    vi.waitFor(check, { timeout: 60_000, interval: 50 });
   const startParked = async (id: string): Promise<string> => {
     const file = join(folder, id);
     await patient.run(file, { id }).started;
@@ -101,15 +101,15 @@ describe.skipIf(noCloud !== undefined)(`flows on gcp (${noCloud ?? "emulated"})`
     expect(await ended("answered")).toMatchObject({ status: "completed", output: "noted gone" });
     expect(readFileSync(file, "utf8")).toBe("ran\n");
     await eventually(() => expect(workflowsOf("answered")[0]?.state).toBe("SUCCEEDED"));
-  }, 60_000);
+  }, 120_000);
 
   test("a sleep ends by itself, and a failure is one of the workflow too", async () => {
     const [slept, failed] = [sleepy.run(1200), broken.run(undefined, { id: "broken" })];
-    expect(await slept.result({ timeout: "30s" })).toBe("awake");
-    await expect(failed.result({ timeout: "30s" })).rejects.toThrow("no");
+    expect(await slept.result({ timeout: "60s" })).toBe("awake");
+    await expect(failed.result({ timeout: "60s" })).rejects.toThrow("no");
     await eventually(() => expect(workflowsOf("broken")[0]?.state).toBe("FAILED"));
     expect(workflowsOf("broken")[0]?.error?.payload).toContain("out_of_paper");
-  }, 60_000);
+  }, 120_000);
 
   test("of starts that were doubled one drives, and the others end", async () => {
     let lost = 0;
@@ -131,7 +131,7 @@ describe.skipIf(noCloud !== undefined)(`flows on gcp (${noCloud ?? "emulated"})`
     expect(await ended("doubled")).toMatchObject({ status: "completed" });
     expect(readFileSync(file, "utf8")).toBe("ran\n");
     expect(await starts("doubled")).toBe(1);
-  }, 60_000);
+  }, 120_000);
 
   test("wakes that come twice, out of the blue or too late change nothing", async () => {
     const file = await startParked("woken");
@@ -145,7 +145,7 @@ describe.skipIf(noCloud !== undefined)(`flows on gcp (${noCloud ?? "emulated"})`
     expect(await orchestrator.wake(parked, "woken")).toBe(false);
     expect(await orchestrator.wake("https://elsewhere.example/hook", "woken")).toBe(false);
     expect(readFileSync(file, "utf8")).toBe("ran\n");
-  }, 60_000);
+  }, 120_000);
 
   test("an execution whose workflow was cancelled is found by the sweep, and goes on at once", async () => {
     const file = await startParked("orphan");
@@ -157,7 +157,7 @@ describe.skipIf(noCloud !== undefined)(`flows on gcp (${noCloud ?? "emulated"})`
     });
     expect(await ended("orphan")).toMatchObject({ status: "completed", output: "noted gone" });
     expect(readFileSync(file, "utf8")).toBe("ran\n");
-  }, 90_000);
+  }, 120_000);
 
   test("a cancelled execution ends its workflow", async () => {
     await startParked("cancelled");
@@ -165,7 +165,7 @@ describe.skipIf(noCloud !== undefined)(`flows on gcp (${noCloud ?? "emulated"})`
     expect(await ended("cancelled")).toMatchObject({ status: "cancelled" });
     await eventually(() => expect(workflowsOf("cancelled")[0]?.state).toBe("FAILED"));
     expect(workflowsOf("cancelled")[0]?.error?.payload).toContain("cancelled");
-  }, 60_000);
+  }, 120_000);
 
   test("an isolated attempt whose process ends is a failed attempt, retried by the checkpoint's policy", async () => {
     const file = join(folder, "attempts");
@@ -177,11 +177,11 @@ describe.skipIf(noCloud !== undefined)(`flows on gcp (${noCloud ?? "emulated"})`
       { number: 1, error: { code: "crashed" } },
       { number: 2 },
     ]);
-  }, 90_000);
+  }, 120_000);
 
   test("each isolated checkpoint runs in the smallest function that holds it, and the flow in its own", async () => {
     expect(await sized.run().result({ timeout: "60s" })).toEqual(["task", "large", "advance"]);
-  }, 60_000);
+  }, 120_000);
 
   test("130 isolated calls of one map go through pages", async () => {
     const count = 130;
@@ -189,7 +189,7 @@ describe.skipIf(noCloud !== undefined)(`flows on gcp (${noCloud ?? "emulated"})`
     const sum = ((count - 1) * count * (2 * count - 1)) / 6;
     expect(await handle.result({ timeout: "60s" })).toBe(sum);
     expect(workflowsOf("many")[0]?.steps).toContain("run_many_tasks");
-  }, 90_000);
+  }, 120_000);
 
   test("callers without the right identity get 401 or 403, and do nothing", async () => {
     const { url } = cloud.functions.advance;
@@ -247,7 +247,7 @@ describe.skipIf(noCloud !== undefined)(`flows on gcp (${noCloud ?? "emulated"})`
       body: { ok: true },
     });
     expect(await ended("api")).toMatchObject({ status: "completed", output: "noted gone" });
-  }, 60_000);
+  }, 120_000);
 
   test("kitaru deploy publishes the bundle, its workflows and a version, which kitaru invoke runs", async () => {
     const { name, project: id, region } = cloud.options;
@@ -270,7 +270,7 @@ export default defineConfig({ stack: "prod", stacks: { prod: gcp(${place}) } });
     expect(invoked.item).toMatchObject({ status: "completed", version: "1", stack: "prod" });
     const steps = cloud.workflows.executions.find((one) => one.name.includes("/agents-late-"));
     expect(steps?.steps).toContain("park");
-  }, 90_000);
+  }, 120_000);
 
   test("no function has asked for what its account may not, and what it may is needed", () => {
     const accounts = ["advance", "task", "sweep", "api"] as const;
@@ -316,7 +316,7 @@ describe.skipIf(noCloud !== undefined)(`long waits on gcp (${noCloud ?? "emulate
         expect(first?.state).toBe("SUCCEEDED");
         return first?.name ?? "";
       },
-      { timeout: 20_000, interval: 50 },
+      { timeout: 60_000, interval: 50 },
     );
     const client = new KitaruClient();
     expect(await client.executions.get("detached")).toMatchObject({ status: "waiting" });
@@ -327,14 +327,15 @@ describe.skipIf(noCloud !== undefined)(`long waits on gcp (${noCloud ?? "emulate
     ]);
     await vi.waitFor(
       async () => expect((await client.executions.get("detached")).output).toBe("noted gone"),
-      { timeout: 20_000, interval: 50 },
+      { timeout: 60_000, interval: 50 },
     );
     expect(executions().length).toBeGreaterThan(2);
-    await vi.waitFor(() =>
-      expect(new Set(executions().map(({ state }) => state))).toEqual(new Set(["SUCCEEDED"])),
+    await vi.waitFor(
+      () => expect(new Set(executions().map(({ state }) => state))).toEqual(new Set(["SUCCEEDED"])),
+      { timeout: 60_000, interval: 50 },
     );
     expect(readFileSync(file, "utf8")).toBe("ran\n");
     // a short wait keeps its workflow
-    expect(await sleepy.run(1200).result({ timeout: "30s" })).toBe("awake");
-  }, 60_000);
+    expect(await sleepy.run(1200).result({ timeout: "60s" })).toBe("awake");
+  }, 120_000);
 });

@@ -155,11 +155,14 @@ test("an advance is asked for again when the cloud fails, and not when it is ref
 test("attempts run at most 20 at once, and what is lost is reported", async () => {
   const tasks = Array.from({ length: 50 }, (_, n) => task("render", n));
   const active = { now: 0, most: 0 };
+  const full = Promise.withResolvers<void>();
   const refusals = new Map<string, number>();
   const others: Answer = async ({ op, callId }) => {
     if (op === "crashed") return callId === "render:8" ? 403 : {};
     active.most = Math.max(active.most, ++active.now);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    if (active.now === 20) full.resolve();
+    await full.promise;
+    await new Promise((resolve) => setTimeout(resolve, 50)); // time for one too many
     active.now--;
     if (callId === "render:7" || callId === "render:8") return 500;
     if (callId !== "render:9") return {};
