@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { inTurns } from "./turns.ts";
 
 test("what a step set in motion comes before the next, also where it takes a turn of its own", async () => {
@@ -27,6 +27,36 @@ test("what a step set in motion comes before the next, also where it takes a tur
     "turn of 2",
     "step 3",
   ]);
+});
+
+test.each([1, 2, 3, 5, 50])(
+  "a turn that is asked for %i promises after a step comes before the next",
+  async (hops) => {
+    const seen: string[] = [];
+    let step = 0;
+    await inTurns(() => {
+      seen.push(`step ${++step}`);
+      if (step === 3) return "done";
+      const at = step;
+      void (async () => {
+        for (let hop = 0; hop < hops; hop++) await Promise.resolve();
+        setImmediate(() => seen.push(`turn of ${at}`));
+      })();
+      return undefined;
+    });
+    expect(seen).toEqual(["step 1", "turn of 1", "step 2", "turn of 2", "step 3"]);
+  },
+);
+
+test("a step takes one turn where nothing else asks for one", async () => {
+  const asked = vi.spyOn(globalThis, "setImmediate");
+  let steps = 0;
+  await inTurns(() => {
+    void Promise.resolve().then(() => Promise.resolve());
+    return ++steps === 10 ? steps : undefined;
+  });
+  expect(asked.mock.calls.length).toBe(10);
+  asked.mockRestore();
 });
 
 test("a step that takes time is waited for", async () => {

@@ -8,6 +8,7 @@ import { endedBy } from "../retry-execution.ts";
 import { startingNothing } from "../loading.ts";
 import { seededRandom } from "../prng.ts";
 import { type CallSpec, type FlowScope, runInScope } from "../scope.ts";
+import { inTurns } from "../turns.ts";
 import type { GivenInputs } from "./given.ts";
 import { ReplayQueue } from "./queue.ts";
 import type { Decision, ReplayRules } from "./rules.ts";
@@ -110,7 +111,7 @@ class BodyWalk implements FlowScope {
       (error: unknown) => (this.#end ??= { kind: "threw", error }),
     );
     while (this.#end === undefined) {
-      await turn();
+      await afterTurn();
       if (this.#end !== undefined || (await this.#deliver())) continue;
       await this.#rest();
     }
@@ -207,7 +208,7 @@ class BodyWalk implements FlowScope {
   /** Nothing is left to deliver: give code of the flow's own a moment, then stop. */
   async #rest(): Promise<void> {
     const asked = this.#calls.length;
-    for (let turns = 0; turns < patience.turns && this.#isAtRest(asked); turns++) await turn();
+    for (let turns = 0; turns < patience.turns && this.#isAtRest(asked); turns++) await afterTurn();
     const open = this.#calls.filter((call) => !call.settled).map((call) => call.id);
     if (open.length === 0 && this.#isAtRest(asked)) await pause(patience.ms);
     if (!this.#isAtRest(asked)) return;
@@ -219,10 +220,9 @@ class BodyWalk implements FlowScope {
   }
 }
 
-function turn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
+/** Delivered is as in an execution: what the last delivery set in motion comes first. */
+function afterTurn(): Promise<true> {
+  return inTurns(() => true);
 }
 
 function pause(ms: number): Promise<void> {
