@@ -68,10 +68,19 @@ export class Placement {
     if (head === undefined) return new Placement(runtime, one, origin, undefined);
     const segments = await segmentsOf(runtime, id);
     const here = linesOf(segments.map(({ body }) => body).join(""));
-    const isSame = here.every((line, index) => line === one.lines[index]);
-    if (parent !== undefined && isSame && here.length === one.lines.length && !isMoved(one))
-      return undefined;
-    await checkReturn(runtime, id, isSame);
+    const placed = [...one.lines, ...arrivalLines(one, origin)];
+    if (placed.every((line, index) => line === here[index])) {
+      // an import that was interrupted before it said so in the head
+      const isOpen = !isEnd(one.view.status) && here.length === placed.length;
+      if (isOpen && isEnd(readHead(head).view.status))
+        return new Placement(runtime, one, origin, { head, segments });
+      if (parent !== undefined) return undefined;
+    }
+    await checkReturn(
+      runtime,
+      id,
+      here.every((line, index) => line === one.lines[index]),
+    );
     return new Placement(runtime, one, origin, { head, segments });
   }
 
@@ -83,7 +92,8 @@ export class Placement {
     await noteFlow(context, head.facts.flow);
     const [first, ...others] = this.#segments;
     for (const segment of others) await this.#put(segment, "absent");
-    await this.#putInbox();
+    // where nothing is left to append it is there too, and may hold more by now
+    if (this.#remains === undefined || first !== undefined) await this.#putInbox();
     const { dueShards } = backend.capabilities;
     if (this.#remains === undefined) {
       if (first !== undefined) await this.#put(first, "absent");
