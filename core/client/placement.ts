@@ -43,9 +43,9 @@ export class Placement {
     runtime: Runtime,
     one: ExportedExecution,
     origin: Origin,
+    lines: readonly string[],
     remains: Remains | undefined,
   ) {
-    const lines = [...one.lines, ...arrivalLines(one, origin)];
     this.#runtime = runtime;
     this.#one = one;
     this.#origin = origin;
@@ -64,16 +64,16 @@ export class Placement {
     origin: Origin,
   ): Promise<Placement | undefined> {
     const { id, parent } = one.facts;
+    const lines = [...one.lines, ...arrivalLines(one, origin)];
     const head = await runtime.backend.records.get(headKey(id));
-    if (head === undefined) return new Placement(runtime, one, origin, undefined);
+    if (head === undefined) return new Placement(runtime, one, origin, lines, undefined);
     const segments = await segmentsOf(runtime, id);
     const here = linesOf(segments.map(({ body }) => body).join(""));
-    const placed = [...one.lines, ...arrivalLines(one, origin)];
-    if (placed.every((line, index) => line === here[index])) {
+    if (lines.every((line, index) => line === here[index])) {
       // an import that was interrupted before it said so in the head
-      const isOpen = !isEnd(one.view.status) && here.length === placed.length;
+      const isOpen = !isEnd(one.view.status) && here.length === lines.length;
       if (isOpen && isEnd(readHead(head).view.status))
-        return new Placement(runtime, one, origin, { head, segments });
+        return new Placement(runtime, one, origin, lines, { head, segments });
       if (parent !== undefined) return undefined;
     }
     await checkReturn(
@@ -81,7 +81,7 @@ export class Placement {
       id,
       here.every((line, index) => line === one.lines[index]),
     );
-    return new Placement(runtime, one, origin, { head, segments });
+    return new Placement(runtime, one, origin, lines, { head, segments });
   }
 
   /** Store it, pinned to a version of this stack. */
