@@ -1,4 +1,5 @@
 import type { FaultProxy, Passing } from "../../test/emulators/fault-proxy.ts";
+import { Tally } from "../tally.ts";
 
 /** What was asked of the services, as they bill it. */
 export interface Counts {
@@ -12,7 +13,7 @@ export interface Counts {
 }
 
 /** Nothing was asked for. */
-export const nothing: Counts = {
+const nothing: Counts = {
   table: 0,
   writeUnits: 0,
   readUnits: 0,
@@ -21,32 +22,14 @@ export const nothing: Counts = {
 };
 
 /** Counts what passes on its way to the services. DynamoDB tells itself what it would bill. */
-export class Counter {
-  #counts: Counts = nothing;
-
+export class Counter extends Tally<Counts> {
   constructor(table: FaultProxy, services: FaultProxy) {
+    super(nothing);
     table.rewrite = ({ body }) =>
       Buffer.from(JSON.stringify({ ...parse(body), ReturnConsumedCapacity: "TOTAL" }));
-    table.onReply.add((request, reply) => this.#tell(tableCounts(request, reply)));
-    services.onReply.add((request) => this.#tell(objectCounts(request)));
+    table.onReply.add((request, reply) => this.tell(tableCounts(request, reply)));
+    services.onReply.add((request) => this.tell(objectCounts(request)));
   }
-
-  /** Everything since the last time. */
-  take(): Counts {
-    const counts = this.#counts;
-    this.#counts = nothing;
-    return counts;
-  }
-
-  #tell(counts: Partial<Counts>): void {
-    this.#counts = combine(this.#counts, { ...nothing, ...counts }, (a, b) => a + b);
-  }
-}
-
-/** Each number of one with that of another. */
-export function combine(a: Counts, b: Counts, how: (a: number, b: number) => number): Counts {
-  const keys = Object.keys(nothing) as (keyof Counts)[];
-  return Object.fromEntries(keys.map((key) => [key, how(a[key], b[key])])) as unknown as Counts;
 }
 
 function tableCounts({ action }: Passing, reply: Buffer): Partial<Counts> {

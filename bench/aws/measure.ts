@@ -12,7 +12,8 @@ import type { Cloud } from "../../test/aws/cloud.ts";
 import { emulated } from "../../test/emulators/dynamodb-local.ts";
 import { startFaultProxy } from "../../test/emulators/fault-proxy.ts";
 import type { Loaded } from "./loaded.ts";
-import { type Counts, Counter, combine } from "./counter.ts";
+import { combine } from "../tally.ts";
+import { type Counts, Counter } from "./counter.ts";
 
 /** What one thing a flow does costs on aws. */
 export interface AwsRow extends Counts {

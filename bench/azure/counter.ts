@@ -1,4 +1,5 @@
 import type { FaultProxy, Passing } from "../../test/emulators/fault-proxy.ts";
+import { Tally } from "../tally.ts";
 
 /** What was asked of the storage account, as it bills it. */
 export interface Counts {
@@ -13,7 +14,7 @@ export interface Counts {
 }
 
 /** Nothing was asked for. */
-export const nothing: Counts = {
+const nothing: Counts = {
   rowWrites: 0,
   rowReads: 0,
   blobPuts: 0,
@@ -28,33 +29,12 @@ interface Proxies {
 }
 
 /** Counts what passes on its way to the account. */
-export class Counter {
-  /** Requests that have passed. */
-  seen = 0;
-  #counts: Counts = nothing;
-
+export class Counter extends Tally<Counts> {
   constructor({ tables, blobs, queue }: Proxies) {
+    super(nothing);
     const isRead = ({ method }: Passing): boolean => method === "GET" || method === "HEAD";
-    tables.onReply.add((one) => this.#tell(isRead(one) ? { rowReads: 1 } : { rowWrites: 1 }));
-    blobs.onReply.add((one) => this.#tell(isRead(one) ? { blobGets: 1 } : { blobPuts: 1 }));
-    queue.onReply.add((one) => this.#tell(one.method === "POST" ? { messages: 1 } : {}));
+    tables.onReply.add((one) => this.tell(isRead(one) ? { rowReads: 1 } : { rowWrites: 1 }));
+    blobs.onReply.add((one) => this.tell(isRead(one) ? { blobGets: 1 } : { blobPuts: 1 }));
+    queue.onReply.add((one) => this.tell(one.method === "POST" ? { messages: 1 } : {}));
   }
-
-  /** Everything since the last time. */
-  take(): Counts {
-    const counts = this.#counts;
-    this.#counts = nothing;
-    return counts;
-  }
-
-  #tell(counts: Partial<Counts>): void {
-    this.seen += 1;
-    this.#counts = combine(this.#counts, { ...nothing, ...counts }, (a, b) => a + b);
-  }
-}
-
-/** Each number of one with that of another. */
-export function combine(a: Counts, b: Counts, how: (a: number, b: number) => number): Counts {
-  const keys = Object.keys(nothing) as (keyof Counts)[];
-  return Object.fromEntries(keys.map((key) => [key, how(a[key], b[key])])) as unknown as Counts;
 }

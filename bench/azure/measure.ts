@@ -6,7 +6,8 @@ import { closeStacks, openStack } from "../../core/stacks.ts";
 import type { Cloud } from "../../test/azure/cloud.ts";
 import { connectionString } from "../../test/emulators/azurite.ts";
 import { type FaultProxy, startFaultProxy } from "../../test/emulators/fault-proxy.ts";
-import { Counter, type Counts, combine } from "./counter.ts";
+import { combine } from "../tally.ts";
+import { Counter, type Counts } from "./counter.ts";
 
 /** What one thing a flow does costs on azure. */
 export interface AzureRow extends Counts {

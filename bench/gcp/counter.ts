@@ -1,4 +1,5 @@
 import type { FaultProxy, Passing } from "../../test/emulators/fault-proxy.ts";
+import { Tally } from "../tally.ts";
 
 /** What was asked of the services, as Google bills it. */
 export interface Counts {
@@ -13,7 +14,7 @@ export interface Counts {
 }
 
 /** Nothing was asked for. */
-export const nothing: Counts = {
+const nothing: Counts = {
   documentWrites: 0,
   documentReads: 0,
   objectPuts: 0,
@@ -28,36 +29,15 @@ interface Proxies {
 }
 
 /** Counts what passes on its way to the services. */
-export class Counter {
-  /** Requests that have passed. */
-  seen = 0;
-  #counts: Counts = nothing;
-
+export class Counter extends Tally<Counts> {
   constructor({ database, bucket, orchestration }: Proxies) {
-    database.onReply.add((one, reply) => this.#tell(documentsOf(one, reply)));
+    super(nothing);
+    database.onReply.add((one, reply) => this.tell(documentsOf(one, reply)));
     bucket.onReply.add(({ method }) =>
-      this.#tell(method === "GET" ? { objectGets: 1 } : { objectPuts: 1 }),
+      this.tell(method === "GET" ? { objectGets: 1 } : { objectPuts: 1 }),
     );
-    orchestration.onReply.add(() => this.#tell({ workflowCalls: 1 }));
+    orchestration.onReply.add(() => this.tell({ workflowCalls: 1 }));
   }
-
-  /** Everything since the last time. */
-  take(): Counts {
-    const counts = this.#counts;
-    this.#counts = nothing;
-    return counts;
-  }
-
-  #tell(counts: Partial<Counts>): void {
-    this.seen += 1;
-    this.#counts = combine(this.#counts, { ...nothing, ...counts }, (a, b) => a + b);
-  }
-}
-
-/** Each number of one with that of another. */
-export function combine(a: Counts, b: Counts, how: (a: number, b: number) => number): Counts {
-  const keys = Object.keys(nothing) as (keyof Counts)[];
-  return Object.fromEntries(keys.map((key) => [key, how(a[key], b[key])])) as unknown as Counts;
 }
 
 function documentsOf({ path, body }: Passing, reply: Buffer): Partial<Counts> {

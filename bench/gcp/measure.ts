@@ -5,7 +5,8 @@ import { closeStacks, openStack } from "../../core/stacks.ts";
 import type { Cloud } from "../../test/gcp/cloud.ts";
 import { startFaultProxy } from "../../test/emulators/fault-proxy.ts";
 import type { Execution } from "../../test/emulators/workflows/execution.ts";
-import { Counter, type Counts, combine } from "./counter.ts";
+import { combine } from "../tally.ts";
+import { Counter, type Counts } from "./counter.ts";
 
 /** What one thing a flow does costs on gcp. */
 export interface GcpRow extends Counts {
