@@ -11,6 +11,7 @@ import {
   secondOwners,
   spuriousWakes,
   stormy,
+  unavailable,
   untilParked,
 } from "./store.ts";
 
@@ -61,15 +62,10 @@ function faultyCloud(cloud: Cloud, random: () => number): FaultyCloud {
       },
       between: answeredWhileParking(store),
       stormy: stormy(store, random),
-      unavailable: () => {
-        const counts = { unavailable: 0 };
-        services.fate = ({ service }) => {
-          if (service !== "s3" || random() > 0.5) return pass;
-          counts.unavailable += 1;
-          return { kind: "answer", status: 503, body: "<Error><Code>SlowDown</Code></Error>" };
-        };
-        return { counts: () => counts };
-      },
+      unavailable: unavailable(services, random, {
+        body: "<Error><Code>SlowDown</Code></Error>",
+        isMeant: ({ service }) => service === "s3",
+      }),
       killed: () => {
         cloud.setFaults({ kills: 0.25 });
         return { counts: () => ({ killed: cloud.killed().length }) };

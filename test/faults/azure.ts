@@ -12,6 +12,7 @@ import {
   secondOwners,
   spuriousWakes,
   stormy,
+  unavailable,
   untilParked,
 } from "./store.ts";
 
@@ -66,15 +67,7 @@ function faultyCloud(cloud: Cloud, random: () => number): FaultyCloud {
       },
       between: answeredWhileParking(store),
       stormy: stormy(store, random),
-      unavailable: () => {
-        const counts = { unavailable: 0 };
-        blobs.fate = () => {
-          if (random() > 0.5) return pass;
-          counts.unavailable += 1;
-          return { kind: "answer", status: 503, body: "" };
-        };
-        return { counts: () => counts };
-      },
+      unavailable: unavailable(blobs, random, { body: "" }),
       killed: async () => {
         await host.setFaults({ kills: 0.2 });
         return { counts: async () => ({ killed: (await host.counts()).killed.length }) };

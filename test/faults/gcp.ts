@@ -12,6 +12,7 @@ import {
   secondOwners,
   spuriousWakes,
   stormy,
+  unavailable,
   untilParked,
 } from "./store.ts";
 
@@ -62,15 +63,7 @@ function faultyCloud(cloud: Cloud, random: () => number): FaultyCloud {
       },
       between: answeredWhileParking(store),
       stormy: stormy(store, random),
-      unavailable: () => {
-        const counts = { unavailable: 0 };
-        bucket.fate = () => {
-          if (random() > 0.5) return pass;
-          counts.unavailable += 1;
-          return { kind: "answer", status: 503, body: "{}" };
-        };
-        return { counts: () => counts };
-      },
+      unavailable: unavailable(bucket, random, { body: "{}" }),
       killed: killedInstances(cloud, random),
       skewed: differingClocks(store, (ms) => cloud.setSkew(ms)),
     },

@@ -29,6 +29,26 @@ export interface TappedStore {
 /** A request that is left alone. */
 export const pass: Fate = { kind: "pass" };
 
+/** The bucket answers half of what is asked of it with a 503. */
+export function unavailable(
+  proxy: FaultProxy,
+  random: () => number,
+  {
+    body,
+    isMeant = () => true,
+  }: { readonly body: string; readonly isMeant?: (one: Passing) => boolean },
+): Inject {
+  return () => {
+    const counts = { unavailable: 0 };
+    proxy.fate = (one) => {
+      if (!isMeant(one) || random() > 0.5) return pass;
+      counts.unavailable += 1;
+      return { kind: "answer", status: 503, body };
+    };
+    return { counts: () => counts };
+  };
+}
+
 /** Refuse requests now and then, say of every tenth write that the document has changed, and lose the reply of every tenth. */
 export function stormy({ proxy, written, refusals, conflict }: TappedStore, random: () => number) {
   return (): Injection => {
