@@ -3,6 +3,8 @@ import { fileURLToPath } from "node:url";
 
 import { defineConfig } from "vitest/config";
 
+import { cloudSuites } from "./test/cloud-suites.ts";
+
 const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 /** Tests run the sources: the package's own name resolves to them, never to an older build. */
@@ -14,8 +16,6 @@ const alias = [
 ];
 
 const ignored = ["**/node_modules/**", "dist/**", "**/fixtures/**"];
-/** Suites that start the emulators of a cloud: a dozen processes each, which must not compete with one another. */
-const clouds = ["test/{aws,azure,export,faults,gcp,parity}/**/*.test.ts"];
 
 export default defineConfig({
   resolve: { alias },
@@ -39,7 +39,7 @@ export default defineConfig({
         test: {
           name: "cross",
           include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
-          exclude: [...ignored, ...clouds],
+          exclude: [...ignored, cloudSuites],
           // These start processes, change directories and kill things.
           pool: "forks",
           testTimeout: 60_000,
@@ -49,7 +49,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "clouds",
-          include: clouds,
+          include: [cloudSuites],
           exclude: ignored,
           pool: "forks",
           maxWorkers: 1,

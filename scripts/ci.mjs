@@ -5,7 +5,9 @@
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, relative } from "node:path";
+import { join, matchesGlob, relative } from "node:path";
+
+import { cloudSuites } from "../test/cloud-suites.ts";
 
 process.chdir(`${import.meta.dirname}/..`);
 
@@ -90,9 +92,9 @@ function failedOf(results) {
   return files.length === 0 ? undefined : files;
 }
 
-/** Whether a test's file starts the emulators of a cloud: those of the project "clouds". */
+/** Whether a test's file starts the emulators of a cloud. */
 function isEmulated(file) {
-  return /^test\/(?:aws|azure|export|faults|gcp|parity)\//.test(relative(process.cwd(), file));
+  return matchesGlob(relative(process.cwd(), file), cloudSuites);
 }
 
 /** The counts of both runs, each file as it ended last; what passed only in the second is named. */
