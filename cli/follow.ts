@@ -5,7 +5,7 @@ import { CommandError } from "./failure.ts";
 import { watchProgress } from "./progress.ts";
 import { toText } from "./plain.ts";
 import { oneLine } from "./text.ts";
-import { askAbout, waitLines } from "./waits.ts";
+import { askAbout, askedBy, waitLines } from "./waits.ts";
 
 interface FollowParams {
   readonly opened: OpenedStack;
@@ -16,7 +16,7 @@ interface FollowParams {
   readonly isAsking: boolean;
 }
 
-/** Follow an execution, asking a person where that is possible, until it has ended or rests on a wait. */
+/** Follow an execution, asking a person where that is possible, until it has ended or rests on a wait, its own or a child's. */
 export async function follow(say: Console, params: FollowParams): Promise<Execution> {
   const { opened, id } = params;
   const interrupted = Promise.withResolvers<never>();
@@ -43,9 +43,10 @@ export async function follow(say: Console, params: FollowParams): Promise<Execut
         ),
       );
       const execution = await opened.executions.get(id);
-      const [wait] = execution.pendingWaits;
-      if (!isAsking || wait === undefined) return execution;
-      if (!(await askAbout(console, opened, id, wait))) return execution;
+      const [asked] = isAsking ? await askedBy(opened, id) : [];
+      const wait = asked?.waits[0];
+      if (asked === undefined || wait === undefined) return execution;
+      if (!(await askAbout(console, opened, asked.id, wait))) return execution;
     }
   }
 }
@@ -61,13 +62,14 @@ export function watchExecution(say: Console, { opened, id }: FollowParams): () =
   );
 }
 
-/** Lines that tell how an execution stands: its result, its failure, or what it waits for. */
-export function standingLines(
+/** Lines that tell how an execution stands: its result, its failure, or what it and its children wait for. */
+export async function standingLines(
   say: Console,
+  opened: OpenedStack,
   execution: Execution,
   stack: string | undefined,
-): string[] {
-  const { id, status, error, pendingWaits } = execution;
+): Promise<string[]> {
+  const { id, status, error } = execution;
   switch (status) {
     case "completed":
       return execution.output === undefined
@@ -79,10 +81,12 @@ export function standingLines(
       return [
         `${say.style.red(status)}  ${id}  ${error === undefined ? "" : oneLine(`${error.name}: ${error.message}`, 1000)}`.trimEnd(),
       ];
-    default:
-      return pendingWaits.length === 0
+    default: {
+      const asked = await askedBy(opened, id);
+      return asked.length === 0
         ? [`${say.style.yellow(status)}  ${id}`]
-        : waitLines(say, id, pendingWaits, stack);
+        : asked.flatMap((one) => waitLines(say, one.id, one.waits, stack));
+    }
   }
 }
 

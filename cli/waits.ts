@@ -1,4 +1,5 @@
 import type { PendingWait } from "../core/client/execution.ts";
+import { askersOf } from "../core/client/rest.ts";
 import { hasCode } from "../core/errors.ts";
 import { exampleAnswer } from "./ask.ts";
 import type { Console, OpenedStack } from "./console.ts";
@@ -12,6 +13,22 @@ interface AnswerCommand {
   readonly isOneOfMany: boolean;
   /** Stack to name, when it was named to this program. */
   readonly stack: string | undefined;
+}
+
+/** What one execution asks. */
+export interface Asked {
+  readonly id: string;
+  readonly waits: readonly PendingWait[];
+}
+
+/** What an execution asks, and what its children do. */
+export async function askedBy(
+  { runtime, executions }: OpenedStack,
+  id: string,
+): Promise<readonly Asked[]> {
+  const ids = await askersOf(runtime.context, id);
+  const asked = ids.map(async (one) => ({ id: one, waits: await executions.pendingWaits(one) }));
+  return (await Promise.all(asked)).filter(({ waits }) => waits.length > 0);
 }
 
 /** The command line that answers a wait. */

@@ -167,7 +167,7 @@ async function replayOne(
     const execution = await follow(say, params);
     noteUnused(say, execution);
     checkSucceeded(execution);
-    say.item(execution, standingLines(say, execution, stack));
+    say.item(execution, await standingLines(say, opened, execution, stack));
   } finally {
     for (const stop of unfollowed) stop();
   }

@@ -80,7 +80,7 @@ async function importOne(
   const execution = await opened.executions.get(found.id);
   say.item({ ...found, execution }, [
     ...(execution.pendingWaits.length > 0
-      ? standingLines(say, execution, stack)
+      ? await standingLines(say, opened, execution, stack)
       : [`${statusText(say, execution.status)}  ${found.id}`]),
   ]);
 }

@@ -277,7 +277,7 @@ async function interactive(
     for (const pendingWait of pending) {
       if (!(await askAbout(say, opened, one, pendingWait))) continue;
       const params = { opened, id: one, stack, isAsking: false };
-      say.item({}, standingLines(say, await follow(say, params), stack));
+      say.item({}, await standingLines(say, opened, await follow(say, params), stack));
     }
   }
   if (asked > 0) return;
@@ -317,7 +317,7 @@ async function resume(say: Console, id: string, { stack }: StackChoice): Promise
     if (driver === "another process") say.note("Another process drives it; waiting for that one.");
     const execution = await follow(say, params);
     checkSucceeded(execution);
-    say.item(execution, standingLines(say, execution, stack));
+    say.item(execution, await standingLines(say, opened, execution, stack));
   } finally {
     stopWatching();
   }
@@ -352,7 +352,7 @@ async function drive(
       { ...facts, ...(problem === undefined ? {} : { problem: problem.message }), execution },
       isLeft && !isEnd(execution.status)
         ? [`${statusText(say, execution.status)}  ${id}`]
-        : standingLines(say, execution, stack),
+        : await standingLines(say, opened, execution, stack),
     );
     return execution;
   } finally {

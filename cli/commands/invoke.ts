@@ -52,7 +52,7 @@ async function invoke(say: Console, flow: string, options: InvokeOptions): Promi
   say.note(`${say.style.bold(flow)}  version ${facts.version}  ${id}`);
   if (options.wait === true) return watch(say, opened, id, options.stack);
   const execution = await opened.executions.get(id);
-  say.item(execution, leftLines(say, opened, execution, options.stack));
+  say.item(execution, await leftLines(say, opened, execution, options.stack));
 }
 
 async function watch(
@@ -68,22 +68,22 @@ async function watch(
     if (!isEnd(status) && pendingWaits.length === 0) await takeOver(opened.runtime, id);
     const execution = await follow(say, params);
     checkSucceeded(execution);
-    say.item(execution, standingLines(say, execution, stack));
+    say.item(execution, await standingLines(say, opened, execution, stack));
   } finally {
     stopWatching();
   }
 }
 
 /** How an execution stands that this process has started and does not drive. */
-function leftLines(
+async function leftLines(
   say: Console,
-  { runtime }: OpenedStack,
+  opened: OpenedStack,
   execution: Execution,
   stack: string | undefined,
-): string[] {
+): Promise<string[]> {
   const { id, status } = execution;
-  if (status !== "queued") return standingLines(say, execution, stack);
-  const isDrivenByProcesses = runtime.backend.orchestrator.canDrive !== undefined;
+  if (status !== "queued") return standingLines(say, opened, execution, stack);
+  const isDrivenByProcesses = opened.runtime.backend.orchestrator.canDrive !== undefined;
   if (isDrivenByProcesses)
     say.note(
       `A process that runs \`kitaru dev\` takes it up. Or see it through: ${say.io.self} executions resume ${id}${stack === undefined ? "" : ` --stack ${stack}`}`,

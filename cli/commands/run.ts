@@ -55,7 +55,7 @@ async function run(say: Console, target: string, options: RunOptions): Promise<v
     if (isThere) await takeOver(opened.runtime, handle.id);
     const execution = await follow(say, params);
     checkSucceeded(execution);
-    say.item(execution, standingLines(say, execution, stack));
+    say.item(execution, await standingLines(say, opened, execution, stack));
   } finally {
     stopWatching();
   }

@@ -8,10 +8,11 @@ import { type Signal, nudge, signal } from "../engine/signal.ts";
 import { settledStart } from "../engine/starts.ts";
 import { readStatus, statusOf } from "../engine/status.ts";
 import { KitaruStateError, messageOf } from "../errors.ts";
-import { type ExecutionStatus, type Head, headKey, isEnd, readHead } from "../journal/head.ts";
+import { type ExecutionStatus, type Head, isEnd, readHead } from "../journal/head.ts";
 import { readInbox } from "../journal/inbox.ts";
 import type { LoadedExecution } from "../journal/load.ts";
 import { pendingWaitsOf } from "./execution-view.ts";
+import { isOverdue, restOf } from "./rest.ts";
 
 /** Who takes an execution further. */
 export type Driver = "this process" | "another process" | "nobody";
@@ -62,8 +63,8 @@ const shortestLookMs = 20;
 const longestLookMs = 500;
 
 /**
- * Resolve to the status of an execution once it has ended or rests on a wait that nobody has answered.
- * Rejects when this process drove it and had to give up. With `onRest`, a rest on time or on a child is told once.
+ * Resolve to the status of an execution once it has ended or rests on a wait that nobody has answered, its own or one
+ * of its children's. Rejects when this process drove it and had to give up. With `onRest`, a rest on time is told once.
  */
 export async function untilRest(
   runtime: Runtime,
@@ -85,34 +86,10 @@ export async function untilRest(
   }
 }
 
-/** What an execution that no advance is working on rests on. */
-async function restOf(context: EngineContext, id: string): Promise<"wait" | "time" | undefined> {
-  const record = await context.backend.records.get(headKey(id));
-  if (record === undefined || readHead(record).view.status !== "waiting") return undefined;
-  const execution = await load(context, id);
-  const now = context.clock.now();
-  const status = statusOf(execution, id, now);
-  const inbox = readInbox(execution.inbox);
-  const { state } = execution.journal;
-  if (status !== "waiting" || inbox.items.some((item) => !state.items.has(item.i)))
-    return undefined;
-  if (isOverdue(execution, now)) return undefined;
-  return pendingWaitsOf(state, inbox).length > 0 ? "wait" : "time";
-}
-
 /** Whether the process that ended an execution was gone before its head, its parent and those who wait heard of it. */
 function isEndUntold({ head, journal }: LoadedExecution): boolean {
   return (
     journal.state.ended !== undefined && head !== undefined && !isEnd(readHead(head).view.status)
-  );
-}
-
-/** Whether the time of something it rests on has come, so that an advance takes it further. */
-function isOverdue({ head, journal }: LoadedExecution, now: number): boolean {
-  const timeoutAt = head === undefined ? undefined : readHead(head).facts.timeoutAt;
-  if (timeoutAt !== undefined && timeoutAt <= now) return true;
-  return [...journal.state.pending()].some(
-    (open) => open.t !== "scheduled" && open.due !== undefined && open.due <= now,
   );
 }
 

@@ -137,7 +137,7 @@ export class Executions {
   }
 
   /**
-   * Take an execution over when the process that drove it is gone, and wait until it has ended or rests on a wait.
+   * Take an execution over when the process that drove it is gone, and wait as {@link untilRest} does.
    * Throws a state error when it has ended, or rests on waits that nobody has answered.
    */
   async resume(id: string): Promise<Execution> {
@@ -148,8 +148,8 @@ export class Executions {
   }
 
   /**
-   * Wait until an execution has ended or rests on a wait that nobody has answered; read it then.
-   * It is not taken over: {@link resume} does that.
+   * Wait until an execution has ended or rests on a wait that nobody has answered, its own or, when nothing of it goes
+   * on any more, one of a child; read it then. It is not taken over: {@link resume} does that.
    */
   async untilRest(id: string): Promise<Execution> {
     const runtime = await this.#open();

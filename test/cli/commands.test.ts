@@ -270,6 +270,21 @@ test("a sleeping flow is followed, can be left, and is resumed", async () => {
   expect((await run("executions", "logs", "n1")).out).toContain("sleep:0  sleeping until");
 });
 
+test("what a child asks is told of its parent, and asked at a terminal", async () => {
+  const left = await run("run", `${flowsFile}:outer`, "--id", "o1");
+  expect(left).toMatchObject({ code: 0 });
+  expect(left.out).toMatch(/^waiting {2}\w+:0.*\n {2}kitaru executions input o1\/gated:0.*\n$/);
+  const asked: string[] = [];
+  const ask: Io["ask"] = async (wait) => {
+    asked.push(wait.id);
+    return { kind: "answer", value: undefined };
+  };
+  const seen = await kitaru({ cwd: root, ask, isTerminal: true }, "executions", "resume", "o1");
+  expect(seen).toMatchObject({ code: 0 });
+  expect(asked).toHaveLength(1);
+  expect(await json("executions", "get", "o1")).toMatchObject({ item: { status: "completed" } });
+});
+
 test("at a terminal, a person is asked until an answer fits", async () => {
   const said: Said[] = [
     { kind: "answer", value: "yes" },
