@@ -29,6 +29,7 @@ async function bundle() {
     entryPoints: globSync([
       "{core,testing,adapters/*,infra/*}/index.ts",
       "adapters/*/handler.ts",
+      "adapters/azure/handler-functions.ts", // what the app's package is bundled from
       "infra/*/app.ts",
       "cli/main.ts",
     ]),

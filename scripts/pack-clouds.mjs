@@ -192,7 +192,7 @@ export const clouds = {
           template: "true",
           identity: installs(azurePackages),
           deploy: installs(azurePackages),
-          handler: "@azure/functions",
+          handler: installs(functionPackages),
         },
       },
       {
@@ -201,7 +201,7 @@ export const clouds = {
           template: "true",
           identity: "no Azure credentials were found",
           deploy: installs(functionPackages),
-          handler: "@azure/functions",
+          handler: installs(functionPackages),
         },
       },
       {

@@ -33,7 +33,7 @@ async function bundleFunctions(): Promise<[name: string, bytes: Uint8Array][]> {
   try {
     const { outputFiles } = await build({
       stdin: {
-        contents: `import { registerFunctions } from ${JSON.stringify(handlerFile())}; registerFunctions();`,
+        contents: `import { registerFunctions } from ${JSON.stringify(functionsFile())}; registerFunctions();`,
         resolveDir: process.cwd(),
       },
       outdir: folder,
@@ -67,12 +67,12 @@ async function bundleFunctions(): Promise<[name: string, bytes: Uint8Array][]> {
 }
 
 /** From the sources and from the built package alike, where this may be in any chunk. */
-function handlerFile(): string {
+function functionsFile(): string {
   const built = import.meta.url.lastIndexOf("/dist/");
   const root =
     built === -1 ? new URL("../../", import.meta.url) : import.meta.url.slice(0, built + 6);
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  return fileURLToPath(new URL(`adapters/azure/handler.${extension}`, root));
+  return fileURLToPath(new URL(`adapters/azure/handler-functions.${extension}`, root));
 }
 
 function json(value: object): Uint8Array {

@@ -25,4 +25,10 @@ export function onDemand<T>(open: () => Promise<T>): () => Promise<T> {
   );
 }
 
+/** The failure to load the functions of the app, as an error with the command when a package of theirs is not installed. */
+export function explainMissingFunctions(error: unknown): unknown {
+  const needed = "The functions of an Azure app need packages that are not installed";
+  return explainMissing(error, `${needed}: npm install ${functionPackages.join(" ")}`);
+}
+
 const missing = `A stack of kind "azure" needs the Azure SDK, which is not installed: npm install ${azurePackages.join(" ")}`;
