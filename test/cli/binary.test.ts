@@ -103,6 +103,31 @@ test.concurrent("it prints its version, and one line for an error", async () => 
   });
 });
 
+test.concurrent("a failure that is awaited late ends no process, a rejection outside of flows does", async () => {
+  const header = `import { checkpoint, flow } from ${JSON.stringify(source("core/index.ts"))};
+    const pause = checkpoint("pause", (ms: number) => new Promise<void>((done) => setTimeout(done, ms)));`;
+  await writeFile(
+    join(root, "late.ts"),
+    `${header}
+    const fails = checkpoint("fails", () => { throw new Error("early"); });
+    export const late = flow("late", async () => {
+      const early = (async () => fails())();
+      await pause(50);
+      return early.catch((error) => "caught " + error.message);
+    });`,
+  );
+  await writeFile(
+    join(root, "foreign.ts"),
+    `${header}
+    setTimeout(() => void Promise.reject(new Error("of no flow")), 300);
+    export const foreign = flow("foreign", async () => pause(60_000));`,
+  );
+  expect(await run("run", "late.ts")).toMatchObject({ code: 0, out: "caught early\n" });
+  const ended = await run("run", "foreign.ts");
+  expect(ended.code).toBe(1);
+  expect(ended.err).toContain("error: of no flow (outside any checkpoint;");
+});
+
 test.concurrent("a project without a module type, and one that cannot be parsed", async () => {
   const folder = await mkdtemp(join(tmpdir(), "kitaru-typeless-"));
   await writeFile(join(folder, "package.json"), "{}");

@@ -1,0 +1,53 @@
+/** Failures of calls: the journal has them, whether anybody hears of them or not. */
+const recorded = new WeakSet<object>();
+
+/** What code of an execution is said to be, in a warning. */
+export type WhoseCode = () => string | undefined;
+
+/** Take note that the failure of a call is recorded, and so is nobody's loss when nothing awaits it (yet). */
+export function heardAnyway(outcome: Promise<unknown>): void {
+  outcome.catch((failure: unknown) => {
+    if (typeof failure === "object" && failure !== null) recorded.add(failure);
+  });
+}
+
+/** Promises that were held back here: Node is not to warn when something awaits them after all. */
+const kept = new WeakSet<object>();
+
+let isKept = false;
+
+/**
+ * Keep a rejected promise that nothing awaits (yet) an affair of the execution whose code made it. By default it ends
+ * the process, and with it all other executions there, and ends it again whenever the execution goes on. Listeners
+ * cannot tell each other to leave one alone, and any listener changes what Node does about all of them; so it is the
+ * event that is held back. `whose` is asked in the context in which the promise was made.
+ */
+export function keepUnheard(whose: WhoseCode): void {
+  if (isKept) return;
+  isKept = true;
+  const emit = process.emit.bind(process) as (event: string, ...args: unknown[]) => boolean;
+  process.emit = ((event: string, ...args: unknown[]): boolean => {
+    if (event === "rejectionHandled" && kept.has(args[0] as object)) return true;
+    const owner = event === "unhandledRejection" ? whose() : undefined;
+    if (owner === undefined) return emit(event, ...args);
+    const [reason, promise] = args;
+    kept.add(promise as object);
+    if (typeof reason !== "object" || reason === null || !recorded.has(reason)) warn(owner, reason);
+    return true;
+  }) as typeof process.emit;
+}
+
+function warn(owner: string, reason: unknown): void {
+  process.emitWarning(
+    `a promise in ${owner} was rejected before anything awaited it: ${described(reason)}. Await it where it is made, so that its failure is not lost.`,
+    "KitaruWarning",
+  );
+}
+
+function described(reason: unknown): string {
+  try {
+    return String(reason);
+  } catch {
+    return "a value that cannot be shown";
+  }
+}
