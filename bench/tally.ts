@@ -1,5 +1,5 @@
 /** Numbers of what was asked for, by what it was. */
-type Numbers<C> = Readonly<Record<keyof C, number>>;
+export type Numbers<C> = Readonly<Record<keyof C, number>>;
 
 /** Adds up what is told to it. */
 export class Tally<C extends Numbers<C>> {
