@@ -1,4 +1,5 @@
 import { aws } from "../../adapters/aws/index.ts";
+import { generationOf } from "../../adapters/aws/names.ts";
 import { type Cloud, noCloud, startCloud } from "../aws/cloud.ts";
 import type { Fate, Passing } from "../emulators/fault-proxy.ts";
 import type { CloudUnderFaults, FaultyCloud } from "./faults.ts";
@@ -6,13 +7,12 @@ import {
   type TappedStore,
   answeredWhileParking,
   differingClocks,
+  doubledStarts,
+  droppedWakes,
   pass,
-  secondGeneration,
-  secondOwners,
   spuriousWakes,
   stormy,
   unavailable,
-  untilParked,
 } from "./store.ts";
 
 const name = "aws";
@@ -39,27 +39,9 @@ function faultyCloud(cloud: Cloud, random: () => number): FaultyCloud {
       for (const proxy of [cloud.table, services]) proxy.fate = () => pass;
     },
     inject: {
-      dropped: () => {
-        const counts = { dropped: 0 };
-        services.fate = ({ action }) => {
-          if (action !== "SendTaskSuccess") return pass;
-          counts.dropped += 1;
-          return { kind: "answer", status: 200, body: "{}" };
-        };
-        return { counts: () => counts, answerAfter: untilParked(name) };
-      },
+      dropped: droppedWakes(name, services, ({ action }) => action === "SendTaskSuccess"),
       doubled: spuriousWakes(name, store),
-      two: () => {
-        const counts = { lost: 0, second: 0 };
-        services.fate = ({ action, body }) => {
-          if (action !== "StartExecution") return pass;
-          if (ownerIn(body).endsWith(`-${secondGeneration}`)) counts.second += 1;
-          if (random() > 0.3) return pass;
-          counts.lost += 1;
-          return { kind: "lose" };
-        };
-        return { counts: () => counts, answerAfter: secondOwners(name) };
-      },
+      two: doubledStarts(name, services, random, generationIn),
       between: answeredWhileParking(store),
       stormy: stormy(store, random),
       unavailable: unavailable(services, random, {
@@ -100,9 +82,10 @@ function writtenIn({ action, body }: Passing) {
   return { executionId, sort: Item.s.S, document: Item.b.S, replaces };
 }
 
-function ownerIn(body: Buffer): string {
-  const { name: owner } = JSON.parse(body.toString()) as { readonly name: string };
-  return owner;
+function generationIn({ action, body }: Passing): number | undefined {
+  if (action !== "StartExecution") return undefined;
+  const { name: started } = JSON.parse(body.toString()) as { readonly name: string };
+  return generationOf(started);
 }
 
 function failure(exception: string): Fate {

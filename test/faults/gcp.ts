@@ -7,13 +7,12 @@ import {
   type TappedStore,
   answeredWhileParking,
   differingClocks,
+  doubledStarts,
+  droppedWakes,
   pass,
-  secondGeneration,
-  secondOwners,
   spuriousWakes,
   stormy,
   unavailable,
-  untilParked,
 } from "./store.ts";
 
 const name = "gcp";
@@ -40,27 +39,9 @@ function faultyCloud(cloud: Cloud, random: () => number): FaultyCloud {
       for (const proxy of [database, bucket, orchestration, ...proxies]) proxy.fate = () => pass;
     },
     inject: {
-      dropped: () => {
-        const counts = { dropped: 0 };
-        orchestration.fate = ({ path }) => {
-          if (!path.includes("/callbacks/")) return pass;
-          counts.dropped += 1;
-          return { kind: "answer", status: 200, body: "{}" };
-        };
-        return { counts: () => counts, answerAfter: untilParked(name) };
-      },
+      dropped: droppedWakes(name, orchestration, ({ path }) => path.includes("/callbacks/")),
       doubled: spuriousWakes(name, store),
-      two: () => {
-        const counts = { lost: 0, second: 0 };
-        orchestration.fate = ({ method, path, body }) => {
-          if (method !== "POST" || !path.endsWith("/executions")) return pass;
-          if (generationIn(body) === secondGeneration) counts.second += 1;
-          if (random() > 0.3) return pass;
-          counts.lost += 1;
-          return { kind: "lose" };
-        };
-        return { counts: () => counts, answerAfter: secondOwners(name) };
-      },
+      two: doubledStarts(name, orchestration, random, generationIn),
       between: answeredWhileParking(store),
       stormy: stormy(store, random),
       unavailable: unavailable(bucket, random, { body: "{}" }),
@@ -129,9 +110,10 @@ function writtenIn({ path, body }: Passing) {
   return { executionId, sort, document: update.fields.b.stringValue, replaces };
 }
 
-function generationIn(body: Buffer): number | undefined {
-  const { argument = "{}" } = JSON.parse(body.toString()) as { readonly argument?: string };
-  return (JSON.parse(argument) as { readonly generation?: number }).generation;
+function generationIn({ method, path, body }: Passing): number | undefined {
+  if (method !== "POST" || !path.endsWith("/executions")) return undefined;
+  const { argument } = JSON.parse(body.toString()) as { readonly argument: string };
+  return (JSON.parse(argument) as { readonly generation: number }).generation;
 }
 
 function failure(status: number, code: string): Fate {

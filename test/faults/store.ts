@@ -49,6 +49,47 @@ export function unavailable(
   };
 }
 
+/** Answer every wake as if it had been passed on; whoever is answered has parked before. */
+export function droppedWakes(
+  stack: string,
+  proxy: FaultProxy,
+  isWake: (request: Passing) => boolean,
+): Inject {
+  return () => {
+    const counts = { dropped: 0 };
+    proxy.fate = (request) => {
+      if (!isWake(request)) return pass;
+      counts.dropped += 1;
+      return { kind: "answer", status: 200, body: "{}" };
+    };
+    return { counts: () => counts, answerAfter: untilParked(stack) };
+  };
+}
+
+/**
+ * Lose the reply to three of ten starts, and have a second orchestration begin for each execution. `generationOf` reads the
+ * generation a request starts; undefined for one that starts none.
+ */
+export function doubledStarts(
+  stack: string,
+  proxy: FaultProxy,
+  random: () => number,
+  generationOf: (request: Passing) => number | undefined,
+): Inject {
+  return () => {
+    const counts = { lost: 0, second: 0 };
+    proxy.fate = (request) => {
+      const generation = generationOf(request);
+      if (generation === undefined) return pass;
+      if (generation === secondGeneration) counts.second += 1;
+      if (random() > 0.3) return pass;
+      counts.lost += 1;
+      return { kind: "lose" };
+    };
+    return { counts: () => counts, answerAfter: secondOwners(stack) };
+  };
+}
+
 /** Refuse requests now and then, say of every tenth write that the document has changed, and lose the reply of every tenth. */
 export function stormy({ proxy, written, refusals, conflict }: TappedStore, random: () => number) {
   return (): Injection => {
