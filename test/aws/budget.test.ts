@@ -2,8 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Loaded, measureLoaded } from "../../bench/aws/loaded.ts";
 import { type AwsRow, measureAws } from "../../bench/aws/measure.ts";
 import { estimateCost } from "../../adapters/aws/estimate.ts";
-import { type Priced, prices } from "../../adapters/aws/prices.ts";
+import { prices } from "../../adapters/aws/prices.ts";
 import { type Cloud, noCloud, startCloud } from "./cloud.ts";
+import { estimatedWork, expectAsCounted } from "../estimated.ts";
 
 describe.skipIf(noCloud !== undefined)(`what aws would bill (${noCloud ?? "emulated"})`, () => {
   let cloud: Cloud;
@@ -55,27 +56,13 @@ describe.skipIf(noCloud !== undefined)(`what aws would bill (${noCloud ?? "emula
   });
 
   test("an estimate is within a tenth of what was counted", async () => {
-    const work = { inline: 20, isolated: 3, rests: 2, largeValues: 5, seconds: 0 };
-    const counted = (key: "writeUnits" | "readUnits" | "objectPuts" | "transitions"): number =>
-      (row("start")[key] ?? 0) +
-      (row("first advance and end")[key] ?? 0) +
-      15 * (row("checkpoint, small result")[key] ?? 0) +
-      5 * (row("checkpoint, result of 10 KB")[key] ?? 0) +
-      3 * (row("isolated checkpoint")[key] ?? 0) +
-      2 * (row("wait: parked, and resumed")[key] ?? 0) +
-      2 * (row("answer")[key] ?? 0);
-    const { chosen } = await estimateCost("always", work, 1);
-    const estimated = (priced: Priced): number =>
-      chosen.items.find(({ item }) => item === prices[priced].item)?.quantity ?? 0;
-    for (const [priced, key] of [
-      ["write", "writeUnits"],
-      ["read", "readUnits"],
-      ["object", "objectPuts"],
-      ["transition", "transitions"],
-    ] as const) {
-      const ratio = estimated(priced) / counted(key);
-      expect({ key, isClose: ratio > 0.9 && ratio < 1.1, ratio }).toMatchObject({ isClose: true });
-    }
+    const { chosen } = await estimateCost("always", estimatedWork, 1);
+    expectAsCounted(chosen, rows, {
+      [prices.write.item]: ({ writeUnits }) => writeUnits,
+      [prices.read.item]: ({ readUnits }) => readUnits,
+      [prices.object.item]: ({ objectPuts }) => objectPuts,
+      [prices.transition.item]: ({ transitions }) => transitions,
+    });
   });
 
   test("the quickstart's advance function loads less than 1 MB of code", () => {

@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type AzureRow, measureAzure } from "../../bench/azure/measure.ts";
+import { estimateCost } from "../../adapters/azure/estimate.ts";
+import { prices } from "../../adapters/azure/prices.ts";
 import { type Cloud, noCloud, startCloud } from "./cloud.ts";
+import { estimatedWork, expectAsCounted } from "../estimated.ts";
 
 describe.skipIf(noCloud !== undefined)(`what azure would bill (${noCloud ?? "emulated"})`, () => {
   let cloud: Cloud;
@@ -52,5 +55,16 @@ describe.skipIf(noCloud !== undefined)(`what azure would bill (${noCloud ?? "emu
     expect(requests("wait: parked, and resumed")).toBeLessThanOrEqual(9);
     expect(requests("answer")).toBeLessThanOrEqual(9);
     expect(requests("isolated checkpoint")).toBeLessThanOrEqual(9);
+  });
+
+  test("an estimate is within a tenth of what was counted", () => {
+    const { chosen } = estimateCost({ memoryMb: 2048, work: estimatedWork, executions: 1 });
+    const historyRows = 3; // of a turn, as the service writes them: they are not counted here
+    expectAsCounted(chosen, rows, {
+      [prices.invocation.item]: ({ activities, turns, messages }) => activities + turns + messages,
+      [prices.table.item]: ({ rowWrites, rowReads, turns }) =>
+        rowWrites + rowReads + historyRows * turns,
+      [prices.blob.item]: ({ blobPuts }) => blobPuts,
+    });
   });
 });

@@ -2,8 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type LoadedBy, measureLoaded } from "../../bench/gcp/loaded.ts";
 import { type GcpRow, measureGcp } from "../../bench/gcp/measure.ts";
 import { estimateCost } from "../../adapters/gcp/estimate.ts";
-import { type Priced, prices } from "../../adapters/gcp/prices.ts";
+import { prices } from "../../adapters/gcp/prices.ts";
 import { type Cloud, noCloud, startCloud } from "./cloud.ts";
+import { estimatedWork, expectAsCounted } from "../estimated.ts";
 
 describe.skipIf(noCloud !== undefined)(`what google would bill (${noCloud ?? "emulated"})`, () => {
   let cloud: Cloud;
@@ -67,25 +68,11 @@ describe.skipIf(noCloud !== undefined)(`what google would bill (${noCloud ?? "em
   });
 
   test("an estimate is within a tenth of what was counted", async () => {
-    const work = { inline: 20, isolated: 3, rests: 2, largeValues: 5, seconds: 0 };
-    const counted = (key: "documentWrites" | "documentReads" | "objectPuts"): number =>
-      (row("start")[key] ?? 0) +
-      (row("first advance and end")[key] ?? 0) +
-      15 * (row("checkpoint, small result")[key] ?? 0) +
-      5 * (row("checkpoint, result of 20 KB")[key] ?? 0) +
-      3 * (row("isolated checkpoint")[key] ?? 0) +
-      2 * (row("wait: parked, and resumed")[key] ?? 0) +
-      2 * (row("answer")[key] ?? 0);
-    const { chosen } = await estimateCost(work, 1);
-    const estimated = (priced: Priced): number =>
-      chosen.items.find(({ item }) => item === prices[priced].item)?.quantity ?? 0;
-    for (const [priced, key] of [
-      ["write", "documentWrites"],
-      ["read", "documentReads"],
-      ["object", "objectPuts"],
-    ] as const) {
-      const ratio = estimated(priced) / counted(key);
-      expect({ key, isClose: ratio > 0.9 && ratio < 1.1, ratio }).toMatchObject({ isClose: true });
-    }
+    const { chosen } = await estimateCost(estimatedWork, 1);
+    expectAsCounted(chosen, rows, {
+      [prices.write.item]: ({ documentWrites }) => documentWrites,
+      [prices.read.item]: ({ documentReads }) => documentReads,
+      [prices.object.item]: ({ objectPuts }) => objectPuts,
+    });
   });
 });
