@@ -15,6 +15,56 @@ async function driveAll(process: Process, ...ids: readonly string[]): Promise<st
   return Promise.all(ids.map((id) => process.status(id)));
 }
 
+/** Have what `run` does fail at its first write to an execution, as a kill there would. */
+async function killedAtWrite(
+  world: World,
+  executionId: string,
+  run: () => Promise<unknown>,
+): Promise<void> {
+  world.intercept = (draft, write) => {
+    if (draft.partition === `exec/${executionId}`) throw new Error("killed");
+    return write();
+  };
+  await expect(run()).rejects.toThrow("killed");
+  world.intercept = undefined;
+}
+
+interface Beside {
+  /** How often the parent's own checkpoint fails. */
+  readonly failures: number;
+  readonly retries?: number;
+  /** What the child does; asks, unless told otherwise. */
+  readonly body?: (ask: () => Promise<string>) => Promise<string>;
+}
+
+/** A parent with a child that asks, and a checkpoint beside it that fails once the child has come to rest. */
+async function besideFailure({ failures, retries = 0, body = (ask) => ask() }: Beside) {
+  const [name, inner, question] = [unique("flow"), unique("child"), unique("ask")];
+  const ask = wait(question, { schema: z.string() });
+  const gate = new Gate();
+  let left = failures;
+  const child = flow(inner, async () => body(() => ask()));
+  const failing = checkpoint(unique("bad"), async () => {
+    await gate.pass();
+    if (left-- > 0) throw new Error("not yet");
+    return "mended";
+  });
+  flow(name, { retries }, async () => Promise.all([child.call(), failing()]));
+  const process = new World().process();
+  const id = await process.start(name);
+  const childId = `${id}/${inner}:0`;
+  const driven = process.drive(id);
+  await expect.poll(() => process.starts, { interval: 1 }).toHaveLength(2);
+  await process.drive(childId);
+  gate.open();
+  const answerChild = async (): Promise<void> => {
+    await process.answer(childId, question, "child");
+    expect(await driveAll(process, childId, id)).toEqual(["completed", "completed"]);
+    expect(await process.output(id)).toEqual(["child", "mended"]);
+  };
+  return { process, id, childId, status: await driven, answerChild };
+}
+
 test("a child runs under an id of its parent's call, and its end is the call's outcome", async () => {
   const [name, inner] = [unique("flow"), unique("child")];
   const child = flow(inner, async (x: number) => x * 2);
@@ -79,12 +129,7 @@ test("a parent killed between scheduling a child and starting it starts it later
   const process = world.process();
   const id = await process.start(name);
   const childId = `${id}/${inner}:0`;
-  world.intercept = (draft, write) => {
-    if (draft.partition === `exec/${childId}`) throw new Error("killed");
-    return write();
-  };
-  await expect(process.drive(id)).rejects.toThrow("killed");
-  world.intercept = undefined;
+  await killedAtWrite(world, childId, () => process.drive(id));
   await process.drive(id);
   await process.drive(childId);
   expect(await process.drive(id)).toBe("completed");
@@ -100,12 +145,7 @@ test("a child that was never started is, though the advance after the kill gave 
   const process = world.process();
   const id = await process.start(name);
   const childId = `${id}/${inner}:0`;
-  world.intercept = (draft, write) => {
-    if (draft.partition === `exec/${childId}`) throw new Error("killed");
-    return write();
-  };
-  await expect(process.drive(id)).rejects.toThrow("killed");
-  world.intercept = undefined;
+  await killedAtWrite(world, childId, () => process.drive(id));
   const gaveWay = await process.advance(id, undefined, { deadline: world.clock.now() });
   expect(gaveWay).toMatchObject({ kind: "advance" });
   await process.signal(id, { kind: "answer", target: ask, value: "yes" });
@@ -158,12 +198,7 @@ test("a retry of a failed child survives a crash between its two writes", async 
   expect(await driveAll(process, id, childId)).toEqual(["failed", "failed"]);
   isBroken = false;
   await process.signal(id, { kind: "retry" });
-  world.intercept = (draft, write) => {
-    if (draft.partition === `exec/${childId}`) throw new Error("killed");
-    return write();
-  };
-  await expect(process.drive(id)).rejects.toThrow("killed");
-  world.intercept = undefined;
+  await killedAtWrite(world, childId, () => process.drive(id));
   expect(await driveAll(process, id, childId)).toEqual(["completed", "completed"]);
 });
 
@@ -294,75 +329,28 @@ test("children that are open when the parent ends are cancelled first", async ()
 });
 
 test("a flow's own retries leave open children alone", async () => {
-  const [name, inner, question, bad] = [
-    unique("flow"),
-    unique("child"),
-    unique("ask"),
-    unique("bad"),
-  ];
-  const ask = wait(question);
-  let isBroken = true;
-  const gate = new Gate();
-  const child = flow(inner, async () => ask().then(() => "child"));
-  const failing = checkpoint(bad, async () => {
-    await gate.pass();
-    if (isBroken) {
-      isBroken = false;
-      throw new Error("once");
-    }
-    return "mended";
-  });
-  flow(name, { retries: 1 }, async () => Promise.all([child.call(), failing()]));
-  const process = new World().process();
-  const id = await process.start(name);
-  const childId = `${id}/${inner}:0`;
-  const driven = process.drive(id);
-  await expect.poll(() => process.starts, { interval: 1 }).toHaveLength(2);
-  await process.drive(childId);
-  gate.open();
-  expect(await driven).toBe("waiting");
-  await process.answer(childId, question);
-  expect(await driveAll(process, id, childId)).toEqual(["completed", "completed"]);
-  expect(await process.output(id)).toEqual(["child", "mended"]);
+  const { status, answerChild } = await besideFailure({ failures: 1, retries: 1 });
+  expect(status).toBe("waiting");
+  await answerChild();
 });
 
 test("a parent retried by hand takes up the children it had cancelled when it failed", async () => {
-  const [name, inner, question, bad] = [
-    unique("flow"),
-    unique("child"),
-    unique("ask"),
-    unique("bad"),
-  ];
-  const ask = wait(question);
-  let isBroken = true;
   const runs: string[] = [];
   const before = checkpoint(unique("before"), () => runs.push("before"));
   const tidy = checkpoint(unique("tidy"), () => runs.push("tidy"));
-  const child = flow(inner, async () => {
-    await before();
-    try {
-      return await ask().then(() => "child");
-    } finally {
-      await tidy();
-    }
+  const { process, id, childId, status, answerChild } = await besideFailure({
+    failures: 1,
+    body: async (ask) => {
+      await before();
+      try {
+        return await ask();
+      } finally {
+        await tidy();
+      }
+    },
   });
-  const gate = new Gate();
-  const failing = checkpoint(bad, async () => {
-    await gate.pass();
-    if (isBroken) throw new Error("not yet");
-    return "mended";
-  });
-  flow(name, async () => Promise.all([child.call(), failing()]));
-  const process = new World().process();
-  const id = await process.start(name);
-  const childId = `${id}/${inner}:0`;
-  const driven = process.drive(id);
-  await expect.poll(() => process.starts, { interval: 1 }).toHaveLength(2);
-  await process.drive(childId);
-  gate.open();
-  expect(await driven).toBe("failed");
+  expect(status).toBe("failed");
   expect(await process.drive(childId)).toBe("cancelled");
-  isBroken = false;
   await process.signal(id, { kind: "retry" });
   expect(await process.drive(id)).toBe("waiting");
   expect((await process.inbox(childId)).items).toMatchObject([
@@ -370,9 +358,7 @@ test("a parent retried by hand takes up the children it had cancelled when it fa
     { kind: "retry" },
   ]);
   expect(await process.drive(childId)).toBe("waiting");
-  await process.answer(childId, question);
-  expect(await driveAll(process, id, childId)).toEqual(["completed", "completed"]);
-  expect(await process.output(id)).toEqual(["child", "mended"]);
+  await answerChild();
   expect(runs).toEqual(["before", "tidy", "tidy"]);
 });
 
@@ -423,31 +409,8 @@ test("so is one that another process drives", async () => {
 });
 
 test("a child whose cancel is not over when its parent is retried makes that look again", async () => {
-  const [name, inner, question, bad] = [
-    unique("flow"),
-    unique("child"),
-    unique("ask"),
-    unique("bad"),
-  ];
-  const ask = wait(question, { schema: z.string() });
-  let isBroken = true;
-  const gate = new Gate();
-  const child = flow(inner, async () => ask());
-  const failing = checkpoint(bad, async () => {
-    await gate.pass();
-    if (isBroken) throw new Error("not yet");
-    return "mended";
-  });
-  flow(name, async () => Promise.all([child.call(), failing()]));
-  const process = new World().process();
-  const id = await process.start(name);
-  const childId = `${id}/${inner}:0`;
-  const driven = process.drive(id);
-  await expect.poll(() => process.starts, { interval: 1 }).toHaveLength(2);
-  await process.drive(childId);
-  gate.open();
-  expect(await driven).toBe("failed");
-  isBroken = false;
+  const { process, id, childId, status, answerChild } = await besideFailure({ failures: 1 });
+  expect(status).toBe("failed");
   await process.signal(id, { kind: "retry" });
   expect(await process.drive(id)).toBe("waiting");
   expect(await process.drive(childId)).toBe("cancelled");
@@ -455,36 +418,12 @@ test("a child whose cancel is not over when its parent is retried makes that loo
   expect(process.woken.at(-1)).toBe("o1");
   expect(await process.drive(id)).toBe("waiting");
   expect(await process.drive(childId)).toBe("waiting");
-  await process.answer(childId, question, "child");
-  expect(await driveAll(process, childId, id)).toEqual(["completed", "completed"]);
-  expect(await process.output(id)).toEqual(["child", "mended"]);
+  await answerChild();
 });
 
 test("a parent that fails again while its child still cancels does not end that at once", async () => {
-  const [name, inner, question, bad] = [
-    unique("flow"),
-    unique("child"),
-    unique("ask"),
-    unique("bad"),
-  ];
-  const ask = wait(question, { schema: z.string() });
-  let broken = 2;
-  const gate = new Gate();
-  const child = flow(inner, async () => ask());
-  const failing = checkpoint(bad, async () => {
-    await gate.pass();
-    if (broken-- > 0) throw new Error("not yet");
-    return "mended";
-  });
-  flow(name, async () => Promise.all([child.call(), failing()]));
-  const process = new World().process();
-  const id = await process.start(name);
-  const childId = `${id}/${inner}:0`;
-  const driven = process.drive(id);
-  await expect.poll(() => process.starts, { interval: 1 }).toHaveLength(2);
-  await process.drive(childId);
-  gate.open();
-  expect(await driven).toBe("failed");
+  const { process, id, childId, status, answerChild } = await besideFailure({ failures: 2 });
+  expect(status).toBe("failed");
   await process.signal(id, { kind: "retry" });
   expect(await process.drive(id)).toBe("failed");
   expect((await process.inbox(childId)).items).toMatchObject([
@@ -495,9 +434,7 @@ test("a parent that fails again while its child still cancels does not end that 
   await process.signal(id, { kind: "retry" });
   expect(await process.drive(id)).toBe("waiting");
   expect(await process.drive(childId)).toBe("waiting");
-  await process.answer(childId, question, "child");
-  expect(await driveAll(process, childId, id)).toEqual(["completed", "completed"]);
-  expect(await process.output(id)).toEqual(["child", "mended"]);
+  await answerChild();
 });
 
 test("a child that its parent had cancelled before it was ever started runs once that is retried", async () => {
@@ -513,12 +450,7 @@ test("a child that its parent had cancelled before it was ever started runs once
   const process = world.process();
   const id = await process.start(name);
   const childId = `${id}/${inner}:0`;
-  world.intercept = (draft, write) => {
-    if (draft.partition === `exec/${childId}`) throw new Error("killed");
-    return write();
-  };
-  await expect(process.advance(id)).rejects.toThrow("killed"); // the call is scheduled
-  world.intercept = undefined;
+  await killedAtWrite(world, childId, () => process.advance(id)); // the call is scheduled
   expect(await process.drive(id)).toBe("failed");
   expect((await process.inbox(childId)).items).toMatchObject([{ i: "parent:0", kind: "cancel" }]);
   isBroken = false;
