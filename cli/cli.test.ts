@@ -5,7 +5,6 @@ import type { PendingWait } from "../core/client/execution.ts";
 import { StoredValue } from "../core/client/values.ts";
 import { KitaruUsageError } from "../core/errors.ts";
 import { askAt, exampleAnswer, readAnswer } from "./ask.ts";
-import { checkNode } from "./commands/doctor.ts";
 import { missingPackages } from "./commands/models.ts";
 import { describeFailure } from "./failure.ts";
 import { toPlain } from "../core/client/plain.ts";
@@ -177,12 +176,4 @@ test("packages that a model needs are looked for", () => {
     missingPackages({ package: name }),
   );
   expect([...missing, missingPackages({})]).toEqual([[], ["@ai-sdk/none"], []]);
-});
-
-test("doctor knows which Node.js can run it", () => {
-  expect([
-    checkNode("22.17.1").state,
-    checkNode("22.18.0").state,
-    checkNode("24.0.0").state,
-  ]).toEqual(["fail", "ok", "ok"]);
 });

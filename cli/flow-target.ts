@@ -3,7 +3,8 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type FlowDefinition, registry } from "../core/engine/definitions.ts";
 import { loadDefinitions } from "../core/engine/loading.ts";
-import { KitaruUsageError, messageOf } from "../core/errors.ts";
+import { KitaruUsageError } from "../core/errors.ts";
+import { loadFailureOf } from "../core/load-failure.ts";
 
 /** A module that awaits something of its own at its top level is not waited for beyond this. */
 const longestLoadMs = 5000;
@@ -35,7 +36,9 @@ export async function loadModule(
   try {
     await loadDefinitions(load, () => isEnough() || isStuck());
   } catch (error) {
-    throw new KitaruUsageError(`${file} cannot be loaded: ${reasonOf(error)}`, { cause: error });
+    throw new KitaruUsageError(`${file} cannot be loaded: ${loadFailureOf(error)}`, {
+      cause: error,
+    });
   }
   return exports;
 }
@@ -116,10 +119,4 @@ function notFound(
   const first =
     name === undefined ? `Which flow of ${file}?` : `${file} defines no flow "${name}".`;
   return new KitaruUsageError(`${first} It defines: ${names.join(", ")}.`);
-}
-
-function reasonOf(error: unknown): string {
-  const name = error instanceof Error && error.name !== "Error" ? `${error.name}: ` : "";
-  const message = messageOf(error).trim().split("\n")[0] ?? "";
-  return `${name}${message}`;
 }

@@ -8,13 +8,14 @@ const mostBytes = 64 * 1024 * 1024;
 interface JsonArgument {
   /** Name of the option, for messages. */
   readonly option: string;
-  /** JSON, or `@file`. */
+  /** JSON, `@file`, or `@-` for standard input. */
   readonly text: string;
   readonly cwd: string;
 }
 
 /** Read a JSON argument. Throws a usage error that says where it is malformed, missing or too large. */
 export async function readJsonArgument({ option, text, cwd }: JsonArgument): Promise<unknown> {
+  if (text === "@-") return readJsonFile(option, "/dev/stdin", "-");
   if (text.startsWith("@")) return readJsonFile(option, resolve(cwd, text.slice(1)));
   checkSize(option, Buffer.byteLength(text));
   return parseJson(
@@ -26,17 +27,20 @@ export async function readJsonArgument({ option, text, cwd }: JsonArgument): Pro
 
 const textDecoder = new TextDecoder("utf-8", { fatal: true });
 
-async function readJsonFile(option: string, file: string): Promise<unknown> {
+async function readJsonFile(option: string, file: string, shown = file): Promise<unknown> {
+  const what = `${option} @${shown}`;
   let text: string;
   try {
     const { size } = await stat(file);
-    checkSize(`${option} @${file}`, size);
-    text = textDecoder.decode(await readFile(file));
+    checkSize(what, size);
+    const bytes = await readFile(file);
+    checkSize(what, bytes.byteLength); // a pipe does not tell beforehand
+    text = textDecoder.decode(bytes);
   } catch (error) {
     if (error instanceof KitaruUsageError) throw error;
     throw new KitaruUsageError(`${option}: ${reasonOf(error, file)}`, { cause: error });
   }
-  return parseJson(text, `${option} @${file}`, "");
+  return parseJson(text, what, "");
 }
 
 function checkSize(what: string, size: number): void {

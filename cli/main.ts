@@ -1,58 +1,10 @@
 #!/usr/bin/env node
-import { basename, relative } from "node:path";
-import { askAt } from "./ask.ts";
-import type { Io } from "./io.ts";
-import { runProgram } from "./program.ts";
+import { unfitNode } from "./node-version.ts";
 
-const { stdin, stdout, stderr } = process;
-
-// What Node calls experimental is this package's affair, not its user's.
-process.removeAllListeners("warning");
-process.on("warning", (warning) => {
-  const code = "code" in warning ? warning.code : undefined;
-  const isOurs = warning.name === "ExperimentalWarning" || code === "MODULE_TYPELESS_PACKAGE_JSON";
-  if (!isOurs) stderr.write(`${warning.name}: ${warning.message}\n`);
-});
-stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit(0); // `kitaru … | head`
-});
-
-const io: Io = {
-  env: process.env,
-  cwd: process.cwd(),
-  self: selfName(process.argv[1] ?? ""),
-  isTerminal: stdout.isTTY && stderr.isTTY,
-  out: (text) => void stdout.write(text),
-  err: (text) => void stderr.write(text),
-  now: () => Date.now(),
-  onInterrupt,
-  ...(stdin.isTTY && stdout.isTTY ? { ask: askAt({ input: stdin, output: stdout }) } : {}),
-};
-
-process.on("uncaughtException", (error) => {
-  stderr.write(
-    process.env["KITARU_DEBUG"] === "1"
-      ? `${error.stack ?? error.message}\n`
-      : `error: ${error.message} (outside any checkpoint; KITARU_DEBUG=1 shows where)\n`,
-  );
-  process.exit(1);
-});
-
-const code = await runProgram(process.argv.slice(2), io);
-// a flow's module may hold servers and connections open
-await Promise.all([stdout, stderr].map((stream) => new Promise((done) => stream.write("", done))));
-process.exit(code);
-
-function onInterrupt(stop: () => void): () => void {
-  const signals = ["SIGINT", "SIGTERM"] as const;
-  for (const signal of signals) process.once(signal, stop);
-  return () => {
-    for (const signal of signals) process.removeListener(signal, stop);
-  };
-}
-
-/** How a person called this program. */
-function selfName(script: string): string {
-  if (basename(script) === "main.ts") return `node ${relative(process.cwd(), script)}`;
-  return process.env["npm_command"] === "exec" ? "npx kitaru" : "kitaru";
+// An older Node cannot even load what this program imports: that comes only now.
+const unfit = unfitNode(process.versions.node);
+if (unfit === undefined) await import("./start.ts");
+else {
+  process.stderr.write(`error: ${unfit}\n`);
+  process.exitCode = 1;
 }

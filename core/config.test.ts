@@ -19,7 +19,7 @@ test("the nearest config upward is loaded, once", async () => {
   const inner = await folder("a", "b", "c");
   const file = join(root, "a", "kitaru.config.mjs");
   await writeFile(join(root, "kitaru.config.mjs"), "export default { stack: 'outer' };");
-  await writeFile(file, "export default { stack: 'inner', at: Math.random() };");
+  await writeFile(file, "export default { stack: 'inner' };");
   const found = await loadConfig(inner);
   expect(found).toMatchObject({ config: { stack: "inner" }, root: join(root, "a"), file });
   expect((await loadConfig(join(root, "a"))).config).toBe(found.config);
@@ -55,8 +55,40 @@ test("a file that cannot be loaded is named, with why", async () => {
   await writeFile(join(root, "kitaru.config.mjs"), "throw new Error('no such region');");
   await expect(loadConfig(root)).rejects.toMatchObject({
     code: "usage",
-    message: `${join(root, "kitaru.config.mjs")} cannot be loaded: no such region`,
+    message: `${join(root, "kitaru.config.mjs")} cannot be loaded: no such region (${join(root, "kitaru.config.mjs")}:1)`,
   });
+});
+
+test.each([
+  [
+    "{ flow: [] }",
+    '"flow" is not a setting. Settings: flows, stacks, stack, models, defaultModel.',
+  ],
+  ["{ flows: './flows/*.ts' }", '`flows` must be a list of globs, such as ["./flows/*.ts"].'],
+  ["{ flows: [1] }", '`flows` must be a list of globs, such as ["./flows/*.ts"].'],
+  ["{ stack: 1 }", "`stack` must be the name of a stack."],
+  ["{ stacks: [] }", "`stacks` must be an object, such as { prod: aws({ … }) }."],
+  ["{ models: 5 }", '`models` must be an object, such as { fast: "openai/gpt-5-mini" }.'],
+  ["{ defaultModel: {} }", "`defaultModel` must be an alias or provider/model."],
+  [
+    "{ stacks: { prod: { kind: 'aws' } } }",
+    '`stacks.prod` is not a stack. Make one with local() of "kitaru/local", aws() of "kitaru/aws", gcp() of "kitaru/gcp" or azure() of "kitaru/azure".',
+  ],
+])("a setting that is not one is refused: %s", async (text, message) => {
+  const file = join(root, "kitaru.config.mjs");
+  await writeFile(file, `export default ${text};`);
+  await expect(loadConfig(root)).rejects.toMatchObject({
+    code: "usage",
+    message: `${file}: ${message}`,
+  });
+});
+
+test("settings that are absent or undefined are fine", async () => {
+  await writeFile(
+    join(root, "kitaru.config.mjs"),
+    "export default { stack: undefined, stacks: { local: { kind: 'local', open() {} } } };",
+  );
+  expect((await loadConfig(root)).config.stack).toBeUndefined();
 });
 
 test("the stack that was chosen for a folder is remembered there", async () => {

@@ -1,6 +1,8 @@
 import { dirname, join, parse } from "node:path";
 import { pathToFileURL } from "node:url";
-import { KitaruUsageError, messageOf } from "./errors.ts";
+import { checkConfig } from "./config-check.ts";
+import { KitaruUsageError } from "./errors.ts";
+import { loadFailureOf } from "./load-failure.ts";
 import type { ModelsConfig } from "./models/registry.ts";
 import type { EmitFlow, EstimateCost } from "./plan/offer.ts";
 import type { Backend, Capabilities } from "./ports/backend.ts";
@@ -81,13 +83,16 @@ async function importConfig(file: string): Promise<KitaruConfig> {
   try {
     module = (await import(pathToFileURL(file).href)) as { readonly default?: unknown };
   } catch (error) {
-    throw new KitaruUsageError(`${file} cannot be loaded: ${messageOf(error)}`, { cause: error });
+    throw new KitaruUsageError(`${file} cannot be loaded: ${loadFailureOf(error)}`, {
+      cause: error,
+    });
   }
   const config = module.default;
   if (typeof config !== "object" || config === null)
     throw new KitaruUsageError(
       `${file} has no default export. Write: export default defineConfig({ … });`,
     );
+  checkConfig(config, file);
   return config;
 }
 

@@ -1,4 +1,5 @@
 import { type KitaruConfig, type StackDefinition, loadConfig, savedStack } from "./config.ts";
+import { checkConfig, isStack } from "./config-check.ts";
 import type { Runtime } from "./engine/runtime.ts";
 import { KitaruUsageError } from "./errors.ts";
 import type { Backend } from "./ports/backend.ts";
@@ -16,8 +17,8 @@ export interface StackChoice {
 
 /** Options of {@link configure}. */
 export interface ConfigureOptions {
-  /** Name of a configured stack, or a backend to use as it is. */
-  readonly stack?: string | Backend;
+  /** Name of a configured stack, a stack such as `local({ folder: "/var/lib/app" })`, or a backend to use as it is. */
+  readonly stack?: string | StackDefinition | Backend;
   /** Config to use instead of the nearest `kitaru.config.ts`. */
   readonly config?: KitaruConfig;
   /** Directory from which the config is looked for. @default the current directory */
@@ -39,6 +40,7 @@ const opened = new Map<string, Promise<Runtime>>();
 
 /** Choose the stack or the config for this process. Call it before the first run. */
 export function configure(options: ConfigureOptions): void {
+  checkOptions(options);
   configured = { ...configured, ...options };
   project = undefined;
   if (
@@ -56,7 +58,7 @@ export function configure(options: ConfigureOptions): void {
 export async function activeRuntime(choice: StackChoice = {}): Promise<Runtime> {
   const named = choice.call ?? choice.stack;
   if (named === undefined && choice.flow === undefined && typeof configured.stack === "object")
-    return openBackend(configured.stack);
+    return openGiven(configured.stack);
   return openStack(named ?? choice.flow ?? (await defaultStack()));
 }
 
@@ -125,14 +127,36 @@ async function open(name: string): Promise<Runtime> {
   return bind(name, () => definition.open({ name, root }));
 }
 
-function openBackend(backend: Backend): Promise<Runtime> {
-  const { kind } = backend.capabilities;
-  const key = `backend:${kind}`;
+/** Open what {@link configure} was given, which has no name; once per process. */
+function openGiven(given: StackDefinition | Backend): Promise<Runtime> {
+  const { kind } = "open" in given ? given : given.capabilities;
+  const key = `given:${kind}`;
   const known = opened.get(key);
   if (known !== undefined) return known;
-  const opening = bind(kind, () => backend);
+  const opening = bind(kind, async () => {
+    if (!("open" in given)) return given;
+    const { root } = await currentConfig();
+    return given.open({ name: kind, root });
+  });
   opened.set(key, opening);
+  opening.catch(() => opened.delete(key));
   return opening;
+}
+
+function isBackend(value: unknown): boolean {
+  return (
+    typeof value === "object" && value !== null && "records" in value && "capabilities" in value
+  );
+}
+
+function checkOptions({ stack, config }: ConfigureOptions): void {
+  if (config !== undefined) checkConfig(config, "configure(): `config`");
+  const isRight =
+    stack === undefined || typeof stack === "string" || isStack(stack) || isBackend(stack);
+  if (isRight) return;
+  throw new KitaruUsageError(
+    'configure(): `stack` must be the name of a configured stack, a stack such as local() of "kitaru/local", or a backend.',
+  );
 }
 
 async function bind(stack: string, ready: () => Backend | Promise<Backend>): Promise<Runtime> {

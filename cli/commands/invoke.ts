@@ -26,7 +26,7 @@ export function addInvoke(program: Command, say: () => Console): void {
     .argument("<flow>", "name of the flow")
     .addOption(versionOption("start this version"))
     .option("--tag <tag>", "start the version of this tag")
-    .option("-i, --input <json>", "input as JSON, or @FILE to read it from")
+    .option("-i, --input <json>", "input as JSON, or @FILE to read it from (@- is standard input)")
     .option("--id <id>", "makes the start idempotent")
     .option("--wait", "follow it until it has ended or waits for an answer")
     .addOption(stackOption())

@@ -21,7 +21,7 @@ export function addRun(program: Command, say: () => Console): void {
     .command("run")
     .description("start a flow of a file, and follow it")
     .argument("<file:flow>", "module and flow, such as flows/review.ts:review_flow")
-    .option("-i, --input <json>", "input as JSON, or @FILE to read it from")
+    .option("-i, --input <json>", "input as JSON, or @FILE to read it from (@- is standard input)")
     .option("--id <id>", "makes the start idempotent")
     .addOption(stackOption())
     .action((target: string, options: RunOptions) => run(say(), target, options));

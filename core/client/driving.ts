@@ -7,7 +7,8 @@ import { load } from "../engine/session.ts";
 import { type Signal, nudge, signal } from "../engine/signal.ts";
 import { settledStart } from "../engine/starts.ts";
 import { readStatus, statusOf } from "../engine/status.ts";
-import { KitaruStateError, messageOf } from "../errors.ts";
+import { KitaruStateError } from "../errors.ts";
+import { loadFailureOf } from "../load-failure.ts";
 import { type ExecutionStatus, type Head, isEnd, readHead } from "../journal/head.ts";
 import { readInbox } from "../journal/inbox.ts";
 import type { LoadedExecution } from "../journal/load.ts";
@@ -176,7 +177,7 @@ async function loadFlow(
     await loadDefinitions(() => import(pathToFileURL(source).href), isDefined);
   } catch (error) {
     return new KitaruStateError(
-      `${source}, the module of flow "${flow}", cannot be loaded: ${messageOf(error)}. Mend it and resume execution ${id}.`,
+      `${source}, the module of flow "${flow}", cannot be loaded: ${loadFailureOf(error)}. Mend it and resume execution ${id}.`,
       { cause: error },
     );
   }

@@ -544,6 +544,16 @@ describe("handles", () => {
 
   test.each<[string, CheckpointOptions, RegExp]>([
     ["a negative count", { retries: -1 }, /retries must be a whole number/],
+    [
+      "a text",
+      { retries: "3" as never },
+      /retries must be a whole number of at least 0, not "3"\./,
+    ],
+    [
+      "nothing",
+      { retries: null as never },
+      /retries must be a whole number of at least 0, not null\./,
+    ],
     ["half a try", { retries: 0.5 }, /not 0\.5/],
     ["a policy without attempts", { retries: JSON.parse("{}") }, /not undefined/],
     ["a factor below 1", { retries: { attempts: 1, factor: 0.5 } }, /factor must be at least 1/],

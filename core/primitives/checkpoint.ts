@@ -205,7 +205,8 @@ function size(
 /** Turn the option into a policy. */
 export function retryPolicy(retries: CheckpointOptions["retries"], where: string): RetryPolicy {
   if (retries === undefined) return neverRetry;
-  const options: RetryOptions = typeof retries === "number" ? { attempts: retries } : retries;
+  const options: RetryOptions =
+    typeof retries === "object" && retries !== null ? retries : { attempts: retries };
   const {
     attempts,
     initialDelay,
@@ -216,7 +217,7 @@ export function retryPolicy(retries: CheckpointOptions["retries"], where: string
   } = options;
   if (!Number.isInteger(attempts) || attempts < 0)
     throw new KitaruUsageError(
-      `${where}: retries must be a whole number of at least 0, not ${String(attempts)}.`,
+      `${where}: retries must be a whole number of at least 0, not ${typeof attempts === "string" ? `"${String(attempts)}"` : String(attempts)}.`,
     );
   if (!(factor >= 1) || !Number.isFinite(factor))
     throw new KitaruUsageError(

@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Ran } from "./command-line.ts";
@@ -51,14 +52,18 @@ function start(args: readonly string[], cwd = root): { child: ChildProcess; ran:
     cwd,
     stdio: ["ignore", "pipe", "pipe"],
   });
+  return { child, ran: runIn(child) };
+}
+
+/** What a process leaves. */
+function runIn(child: ChildProcessByStdio<Writable | null, Readable, Readable>): Promise<Ran> {
   let out = "";
   let err = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => (out += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (err += text));
-  const ran = new Promise<Ran>((resolve) => {
+  return new Promise((resolve) => {
     child.once("close", (code) => resolve({ code: code ?? -1, out, err }));
   });
-  return { child, ran };
 }
 
 const run = (...args: readonly string[]): Promise<Ran> => start(args).ran;
@@ -126,6 +131,27 @@ test.concurrent("a failure that is awaited late ends no process, a rejection out
   const ended = await run("run", "foreign.ts");
   expect(ended.code).toBe(1);
   expect(ended.err).toContain("error: of no flow (outside any checkpoint;");
+});
+
+test.concurrent("input comes from standard input, and output that cannot be written is a failure", async () => {
+  await writeFile(
+    join(root, "echo.ts"),
+    `import { flow } from ${JSON.stringify(source("core/index.ts"))};
+    export const echo = flow("echo", async (input: unknown) => input);`,
+  );
+  const shell = (command: string): Promise<Ran> =>
+    runIn(spawn("sh", ["-c", command, process.execPath, binary], { cwd: root }));
+  const piped = await shell(`echo '{"n": 1}' | "$0" "$1" run echo.ts --input @-`);
+  expect(piped).toMatchObject({ code: 0, out: '{\n  "n": 1\n}\n' });
+  const malformed = await shell(`echo '{' | "$0" "$1" run echo.ts --input @-`);
+  expect(malformed).toMatchObject({
+    code: 1,
+    err: expect.stringContaining("--input @- is not valid JSON"),
+  });
+  if (!existsSync("/dev/full")) return;
+  const full = await shell(`"$0" "$1" run echo.ts --input 1 > /dev/full`);
+  expect(full.code).toBe(1);
+  expect(full.err).toContain("error: The output cannot be written: ENOSPC");
 });
 
 test.concurrent("a project without a module type, and one that cannot be parsed", async () => {

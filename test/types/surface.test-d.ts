@@ -220,8 +220,9 @@ describe("config", () => {
   test("of a process", () => {
     configure({ stack: "prod" });
     configure({ stack: memoryBackend() });
-    // @ts-expect-error a name or a backend
     configure({ stack: local() });
+    // @ts-expect-error a name, a stack or a backend
+    configure({ stack: { kind: "local" } });
     // @ts-expect-error a directory
     configure({ root: 1 });
   });
