@@ -89,8 +89,8 @@ function withoutWrites(context: EngineContext): EngineContext {
   const { blobs, capabilities } = context.backend;
   const kept = new Map<string, Uint8Array>();
   const apart: BlobStore = {
-    put: async (key, bytes) => void kept.set(key, bytes),
-    get: async (key) => kept.get(key) ?? blobs.get(key),
+    put: async (key, bytes) => void kept.set(key, bytes.slice()),
+    get: async (key) => kept.get(key)?.slice() ?? blobs.get(key),
     list: (params) => blobs.list(params),
   };
   return { ...context, values: new ValueStore(apart, capabilities.inlineBytes) };
@@ -146,7 +146,7 @@ async function whyExecuted(
   why: Why,
 ): Promise<string> {
   const { id, kind, name } = call;
-  if (why === "from") return id === plan.from ? "from here on" : `it follows ${plan.from ?? ""}`;
+  if (why === "from") return id === plan.from ? "from here on" : `it follows ${String(plan.from)}`;
   if (why === "override") return overrideReason(plan, [id, `${kind}.${name}`]);
   if (why !== "input changed") return reasons[why];
   const path = await changedInput(call, source.state, context.values);
