@@ -30,7 +30,6 @@ interface CheckParams {
 export async function checkExecution(params: CheckParams): Promise<CallDivergence[]> {
   const { context, flow, facts, source, isShowing } = params;
   const sites = new Map<string, () => SourcePlace | undefined>();
-  const { started } = source.state;
   const walked = await walk({
     flow,
     input: await context.values.get(facts.input),
@@ -41,7 +40,7 @@ export async function checkExecution(params: CheckParams): Promise<CallDivergenc
     given: await readGiven(context.values, context.registry, []),
     values: context.values,
     seed: facts.seed,
-    at: started?.replayOf?.at ?? started?.at ?? facts.createdAt,
+    at: source.state.started?.at ?? facts.createdAt,
     onAsk: ({ id }) => sites.set(id, noteCallSite()),
   });
   const siteOf = (id: string): SourcePlace | undefined => sites.get(id)?.();

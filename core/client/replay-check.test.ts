@@ -1,9 +1,13 @@
 import { readFileSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { threadCpuUsage } from "node:process";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type TestStack, testStack } from "../../testing/test-stack.ts";
 import { registry } from "../engine/definitions.ts";
+import { headDraft, headKey, readHead } from "../journal/head.ts";
 import { checkpoint } from "../primitives/checkpoint.ts";
 import { now, random } from "../primitives/deterministic.ts";
 import { flow } from "../primitives/flow.ts";
@@ -422,6 +426,91 @@ test("what does not tell what the code does by itself is skipped, and said", asy
     result: "skipped",
     reason: "it ended as divergence",
   });
+});
+
+test("an execution that runs, has timed out, was moved away or is of another version of kitaru is skipped", async () => {
+  const { approve } = calls();
+  const working = Promise.withResolvers<void>();
+  const work = checkpoint("work", () => working.promise);
+  const body: Body = async (topic) => (topic === "works" ? work() : approve());
+  const { writing } = program(body);
+  const slow = flow("slow", { timeout: "1 day" }, async (topic: string) => body(topic));
+  const running = writing.run("works", { id: "running" });
+  await expect.poll(async () => (await running.status()) as string).toBe("running");
+  writing.run("kitaru", { id: "moved" });
+  await stack.waiting("moved");
+  const folder = await mkdtemp(join(tmpdir(), "kitaru-check-"));
+  await stack.client.executions.export("moved", { file: join(folder, "a"), move: true });
+  await rm(folder, { recursive: true });
+  writing.run("kitaru", { id: "foreign" });
+  await stack.waiting("foreign");
+  const key = { partition: "exec/foreign", sort: "j/000000" };
+  const segment = await stack.backend.records.get(key);
+  const foreign = segment?.body.replace(/"hash":\d+/, '"hash":0') ?? "";
+  await stack.backend.records.put({ ...key, body: foreign }, segment?.version ?? "absent");
+  const reasons = async (of: string) =>
+    (await check({ flow: of })).executions.map(({ id, reason }) => `${id}: ${reason}`).toSorted();
+  expect(await reasons("writing")).toEqual([
+    "foreign: it was recorded by another version of kitaru",
+    "moved: it was moved away",
+    "running: it is running",
+  ]);
+  working.resolve();
+  slow.run("kitaru", { id: "late" });
+  await stack.waiting("late");
+  await stack.clock.advanceBy("2 days");
+  expect(await reasons("slow")).toEqual(["late: it timed out"]);
+});
+
+test("a wait that the code asks and no longer awaits is asked all the same", async () => {
+  const { approve } = calls();
+  const { build, writing } = program(async () => approve());
+  writing.run("kitaru", { id: "e1" });
+  await stack.waiting("e1");
+  build.body = async () => void approve();
+  expect(await check()).toMatchObject({ executions: [{ status: "waiting", result: "match" }] });
+});
+
+test("another number of arguments, and a model call that was recorded without its request", async () => {
+  const step = checkpoint("step", (...words: string[]) => words.join(" "));
+  const ask = { model: "offline/extract", record: "metadata" } as const;
+  const build = await recorded(async (topic) => [await step(topic), await llm(topic, ask)]);
+  build.body = async (topic) => [await step(topic, topic), await llm(`${topic}!`, ask)];
+  expect(texts(await check())).toEqual([
+    "input step:0 has another input at the number of arguments (1, now 2)",
+    "input llm:0 has another input",
+  ]);
+});
+
+test("code that only its executions know is loaded from where they say; what keeps it from loading is told", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "kitaru-check-"));
+  const file = (name: string): string => join(folder, name);
+  await recorded(async (topic) => topic);
+  registry.clear();
+  const index = JSON.stringify(fileURLToPath(new URL("../index.ts", import.meta.url)));
+  await writeFile(file("none.ts"), `export {};`);
+  await writeFile(
+    file("writing.ts"),
+    `import { flow } from ${index}; flow("writing", async (topic) => topic + "!");`,
+  );
+  const says = async (module: string | undefined): Promise<void> => {
+    const { records } = stack.backend;
+    const found = await records.get(headKey("e1"));
+    if (found === undefined) throw new Error("no head");
+    const head = readHead(found);
+    const { source: _old, ...facts } = head.facts;
+    const changed = { ...facts, ...(module === undefined ? {} : { source: module }) };
+    await records.put(headDraft({ ...head, facts: changed }, 1), found.version);
+  };
+  await says(undefined);
+  await expect(check()).rejects.toThrow('Flow "writing" is not defined in this program.');
+  await says(file("none.ts"));
+  await expect(check()).rejects.toThrow(/does not define flow "writing" any more/);
+  await says(file("writing.ts"));
+  expect(texts(await check())).toEqual([
+    'result the flow returns something else at result (recorded "kitaru", now "kitaru!")',
+  ]);
+  await rm(folder, { recursive: true });
 });
 
 test("the newest executions of a version are checked, as many as were asked for", async () => {

@@ -125,12 +125,11 @@ function whyNot(
   status: ExecutionStatus,
   { started, ended, cancelling }: JournalState,
 ): string | undefined {
-  if (!isEnd(status) && status !== "waiting") return `it is ${status}`;
-  if (started === undefined) return "it never began";
+  if (started === undefined || (!isEnd(status) && status !== "waiting")) return `it is ${status}`;
   if (facts.replayOf !== undefined) return "it is a replay";
+  if (ended?.moved === true) return "it was moved away";
   if (cancelling !== undefined)
     return cancelling.entry.reason === "cancel" ? "it was cancelled" : "it timed out";
-  if (status === "cancelled") return "it was cancelled";
   if (started.hash !== hashVersion) return "it was recorded by another version of kitaru";
   const code = ended?.err?.code;
   return code === "divergence" || code === "stalled" ? `it ended as ${code}` : undefined;
