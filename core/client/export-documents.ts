@@ -25,7 +25,7 @@ export function toBytes({ facts, view, items, lines }: ExportedExecution): Uint8
 /** Throws a backend error (`corrupt`) for what is no execution. */
 export function fromBytes(file: string, content: Uint8Array): ExportedExecution {
   const [first = "", ...lines] = linesOf(Buffer.from(content).toString());
-  const documents: unknown = JSON.parse(first);
+  const documents = jsonOf(first);
   if (isDocuments(documents)) return { ...documents, lines };
   throw new KitaruBackendError(
     `${file} is damaged: it holds an execution that is none. Export it again; nothing was imported.`,
@@ -36,6 +36,15 @@ export function fromBytes(file: string, content: Uint8Array): ExportedExecution 
 /** Lines of a text, each with its newline. */
 export function linesOf(text: string): string[] {
   return text.match(/[^\n]*\n|[^\n]+$/g) ?? [];
+}
+
+/** A text as JSON; undefined when it is none. */
+export function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function isDocuments(value: unknown): value is ExportedDocuments {

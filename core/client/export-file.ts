@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { KitaruBackendError, KitaruUsageError, messageOf } from "../errors.ts";
+import { jsonOf } from "./export-documents.ts";
 
 /** Version of the file format; a file of a higher one is refused. */
 const formatVersion = 1;
@@ -225,7 +226,7 @@ class Reader {
     if (end === -1 && found.byteLength < longestLine) throw this.damaged("it is cut off");
     const line = found.subarray(0, end + 1);
     this.#take(line);
-    return parsed(line.toString());
+    return jsonOf(line.toString());
   }
 
   async bytes(count: number): Promise<Uint8Array> {
@@ -267,14 +268,6 @@ class Reader {
       filled += bytesRead;
     }
     return buffer;
-  }
-}
-
-function parsed(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
   }
 }
 

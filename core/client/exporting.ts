@@ -9,17 +9,11 @@ import { contentTypeOf } from "../codec.ts";
 import type { EngineContext } from "../engine/context.ts";
 import type { Runtime } from "../engine/runtime.ts";
 import { load } from "../engine/session.ts";
-import { statusOf } from "../engine/status.ts";
+import { presentHead } from "../engine/status.ts";
 import { KitaruBackendError, KitaruStateError } from "../errors.ts";
 import { sha256Hex } from "../hash.ts";
 import type { Entry } from "../journal/entry.ts";
-import {
-  type ExecutionStatus,
-  type HeadFacts,
-  type HeadView,
-  isEnd,
-  readHead,
-} from "../journal/head.ts";
+import { type ExecutionStatus, type HeadFacts, type HeadView, isEnd } from "../journal/head.ts";
 import { inboxKey, readInbox } from "../journal/inbox.ts";
 import { executionPartition } from "../journal/journal.ts";
 import { readLines } from "../journal/entry.ts";
@@ -70,7 +64,7 @@ export async function exportExecution(
   const checked = await checkFamily(context, id);
   const isMoved = checked.isMoved || (move && checked.isOpen);
   const before = await readFamily(context, checked.ids);
-  const { facts, view } = rootOf(before);
+  const { facts, view } = before[0].exported;
   const { flow } = facts;
   const at = new Date(context.clock.now()).toISOString();
   const by = await packageVersion();
@@ -87,26 +81,40 @@ export async function exportExecution(
     for (const { exported } of family)
       await writer.part({ part: "execution", name: exported.facts.id }, toBytes(exported));
     const bytes = await writer.finish();
-    const counts = { executions: family.length, blobs: blobs.count };
-    return { id, flow, status: view.status, stack, file, bytes, ...counts, moved: isMoved };
+    const { status } = family[0].exported.view;
+    return {
+      id,
+      flow,
+      status,
+      stack,
+      file,
+      bytes,
+      executions: family.length,
+      blobs: blobs.count,
+      moved: isMoved && !isEnd(status), // it may have ended before it was retired
+    };
   } catch (error) {
     await writer.abandon();
     throw error;
   }
 }
 
-function readFamily(context: EngineContext, ids: readonly string[]): Promise<Read[]> {
-  return Promise.all(ids.map((id) => readExported(context, id)));
-}
+/** An execution, and its child executions below it. */
+type Several<T> = [root: T, ...children: T[]];
 
-function rootOf([root]: readonly Read[]): ExportedExecution {
-  if (root === undefined) throw new TypeError("a family has its root");
-  return root.exported;
+async function readFamily(
+  context: EngineContext,
+  [root, ...children]: Readonly<Several<string>>,
+): Promise<Several<Read>> {
+  const [first, others] = await Promise.all([
+    readExported(context, root),
+    Promise.all(children.map((id) => readExported(context, id))),
+  ]);
+  return [first, ...others];
 }
 
 interface Family {
-  /** The execution, and its child executions below it. */
-  readonly ids: readonly string[];
+  readonly ids: Readonly<Several<string>>;
   /** Whether it was retired by an export before. */
   readonly isMoved: boolean;
   /** Whether it has not ended. */
@@ -115,33 +123,30 @@ interface Family {
 
 /** Nothing is retired before all of it is known to rest. */
 async function checkFamily(context: EngineContext, id: string): Promise<Family> {
-  const ids = [id];
+  const ids: Several<string> = [id];
   let isMoved = false;
   let isOpen = false;
   for (const one of ids) {
     const execution = await load(context, one);
+    const { facts } = presentHead(execution, one);
     const { state } = execution.journal;
-    statusOf(execution, one, context.clock.now()); // it is there
-    const isEnded = state.ended !== undefined;
     if (one === id) {
       isMoved = state.ended?.moved === true;
-      isOpen = !isEnded;
-      if (execution.head !== undefined)
-        checkAlone(readHead(execution.head).facts, isOpen || isMoved);
+      isOpen = state.ended === undefined;
+      checkAlone(facts, isOpen || isMoved);
     }
     checkAtRest(execution, one, context.clock.now());
-    for (const open of state.opens.values())
-      if (open.t === "scheduled" && open.child !== undefined)
-        await addIfThere(context, ids, open.child);
+    for (const open of state.opens.values()) {
+      const child = open.t === "scheduled" ? open.child : undefined;
+      if (child !== undefined && (await isThere(context, child))) ids.push(child);
+    }
   }
   return { ids, isMoved, isOpen };
 }
 
-/** A child that its parent has scheduled and not started is none yet. */
-async function addIfThere(context: EngineContext, ids: string[], id: string): Promise<void> {
-  if (ids.includes(id)) return;
-  const { head } = await load(context, id);
-  if (head !== undefined) ids.push(id);
+/** A child that its parent has scheduled may never have come to be: its input did not fit. */
+async function isThere(context: EngineContext, id: string): Promise<boolean> {
+  return (await load(context, id)).head !== undefined;
 }
 
 function checkAlone({ id, parent, replayOf }: HeadFacts, isOpen: boolean): void {
@@ -163,10 +168,9 @@ interface Read {
 async function readExported(context: EngineContext, id: string): Promise<Read> {
   // the inbox first: what it held then is in the journal that is read after, or still in the inbox
   const inbox = readInbox(await context.backend.records.get(inboxKey(id)));
-  const { head, journal } = await load(context, id);
-  if (head === undefined) throw new TypeError("the family was checked");
-  const { facts, view } = readHead(head);
-  const { state } = journal;
+  const loaded = await load(context, id);
+  const { facts, view } = presentHead(loaded, id);
+  const { state } = loaded.journal;
   const text = await journalText(context, id);
   const all = linesOf(text).slice(0, state.position); // what came since belongs to a later moment
   const position = { pos: state.position, epoch: state.epoch };

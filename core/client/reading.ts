@@ -3,10 +3,10 @@ import type { EngineContext } from "../engine/context.ts";
 import { readPlan } from "../engine/replay/plan.ts";
 import { load } from "../engine/session.ts";
 import { settledStart } from "../engine/starts.ts";
-import { tellStatus } from "../engine/status.ts";
+import { presentHead, tellStatus } from "../engine/status.ts";
 import { hasCode } from "../errors.ts";
 import type { Entry, ReplayPlan } from "../journal/entry.ts";
-import { type ExecutionStatus, type Head, readHead } from "../journal/head.ts";
+import type { ExecutionStatus, Head } from "../journal/head.ts";
 import { type Inbox, readInbox } from "../journal/inbox.ts";
 import type { LoadedExecution } from "../journal/load.ts";
 
@@ -26,9 +26,8 @@ export async function readExecution(context: EngineContext, id: string): Promise
   await settledStart(id);
   const loaded = await load(context, id);
   const status = await tellStatus(context, loaded, id);
-  if (loaded.head === undefined) throw new TypeError("tellStatus has checked it");
   const entries = await readEntries(context, id);
-  const head = readHead(loaded.head);
+  const head = presentHead(loaded, id);
   const { replayOf } = head.facts;
   return {
     head,

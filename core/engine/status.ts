@@ -1,5 +1,5 @@
 import { KitaruStateError } from "../errors.ts";
-import { type ExecutionStatus, isEnd, readHead } from "../journal/head.ts";
+import { type ExecutionStatus, type Head, isEnd, readHead } from "../journal/head.ts";
 import type { LoadedExecution } from "../journal/load.ts";
 import { readInbox } from "../journal/inbox.ts";
 import type { EngineContext } from "./context.ts";
@@ -28,18 +28,21 @@ export async function tellStatus(
 
 /** Status as the journal and the head say it together. */
 export function statusOf(execution: LoadedExecution, id: string, now: number): ExecutionStatus {
-  const { head, journal } = execution;
-  if (head === undefined)
-    throw new KitaruStateError(
-      `There is no execution ${JSON.stringify(id)} on this stack. \`kitaru executions list\` shows what there is.`,
-      { code: "not_found" },
-    );
-  const { state } = journal;
+  const { view } = presentHead(execution, id);
+  const { state } = execution.journal;
   if (state.ended !== undefined) return state.ended.status;
   if (state.started === undefined) return "queued";
-  const { view } = readHead(head);
   const isAtRest = view.epoch >= state.epoch && !isEnd(view.status);
   return isAtRest ? view.status : runningOrWaiting(execution, now);
+}
+
+/** The head of an execution. Throws a state error (`not_found`) when there is none. */
+export function presentHead({ head }: LoadedExecution, id: string): Head {
+  if (head !== undefined) return readHead(head);
+  throw new KitaruStateError(
+    `There is no execution ${JSON.stringify(id)} on this stack. \`kitaru executions list\` shows what there is.`,
+    { code: "not_found" },
+  );
 }
 
 /** Between advances, an execution whose every open call awaits the outside world is waiting. */
