@@ -298,7 +298,10 @@ function firstUnasked(situation: Situation, name: string, state: JournalState): 
   return `${name}:0`;
 }
 
-/** The latest settled wait of a name: a repeated click goes to it and never to the next round. */
+/**
+ * The latest settled wait of a name: a repeated click goes to it and never to the next round. Waits of a name are asked in
+ * the order of their numbers: what was said to one in advance, while an earlier one is still to come, does not count.
+ */
 function lastSettled({ state, inbox }: Situation, name: string): string | undefined {
   const settled = [...state.outcomes.keys()].filter((id) => waitName(id) === name);
   const said = inbox.items.flatMap((item) =>
@@ -306,9 +309,10 @@ function lastSettled({ state, inbox }: Situation, name: string): string | undefi
   );
   const isWait = (id: string): boolean =>
     (state.known.get(id) ?? state.outcomes.get(id)?.entry)?.kind === "wait";
-  return [...settled.filter(isWait), ...said]
-    .toSorted((a, b) => callNumber(a) - callNumber(b))
-    .at(-1);
+  const numbers = new Set([...settled.filter(isWait), ...said].map(callNumber));
+  let count = 0;
+  while (numbers.has(count)) count++;
+  return count === 0 ? undefined : `${name}:${count - 1}`;
 }
 
 /** Waits that are asked and that nobody has said anything to. */

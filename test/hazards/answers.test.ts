@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { Registry } from "../../core/engine/definitions.ts";
-import { checkpoint, flow, wait } from "../../core/index.ts";
+import { checkpoint, flow, sleep, wait } from "../../core/index.ts";
 import { World, unique } from "./kit.ts";
 
 test("an answer before the question is kept for it", async () => {
@@ -31,6 +31,33 @@ test("an early answer counts for the first question only", async () => {
   await process.answer(id, question, 2);
   await process.drive(id);
   expect(await process.output(id)).toEqual([1, 2]);
+});
+
+test("an answer given in advance to a later question takes nothing from the earlier ones", async () => {
+  const [name, question] = [unique("flow"), unique("ask")];
+  const ask = wait(question, { schema: z.boolean() });
+  flow(name, async () => {
+    await sleep("1h");
+    return [await ask(), await ask(), await ask()];
+  });
+  const world = new World();
+  const process = world.process();
+  const id = await process.start(name);
+  await process.answer(id, `${question}:2`, true);
+  await process.drive(id); // it is taken in before anything is asked
+  expect(await process.answer(id, question, true)).toEqual({
+    callId: `${question}:0`,
+    repeated: false,
+  });
+  expect(await process.answer(id, question, true)).toEqual({
+    callId: `${question}:0`,
+    repeated: true,
+  });
+  world.clock.jump(world.clock.now() + 3_600_000);
+  expect(await process.drive(id)).toBe("waiting");
+  expect(await process.answer(id, question, true)).toMatchObject({ callId: `${question}:1` });
+  expect(await process.drive(id)).toBe("completed");
+  expect(await process.output(id)).toEqual([true, true, true]);
 });
 
 test("an answer between suspend and park makes the park fail", async () => {
