@@ -62,8 +62,18 @@ async function checkOutcome(context: EngineContext, ref: TaskRef): Promise<void>
 
 process.once("disconnect", () => process.exit(1)); // what nobody awaits must not run beside its next attempt
 
+let isDone = false;
+process.once("exit", (code) => {
+  if (isDone || code !== 0) return;
+  process.stderr.write("process.exit() was called in it\n");
+  process.exitCode = 1; // the code of a success is for work that was done
+});
+
 main(process.argv[2] ?? "").then(
-  () => process.exit(0),
+  () => {
+    isDone = true;
+    process.exit(0);
+  },
   (error: unknown) => {
     process.stderr.write(`${messageOf(error)}\n`);
     process.exit(1);

@@ -45,9 +45,20 @@ test("a timeout ends the call, and its process", async () => {
   ]);
 });
 
-test.each(["exit", "kill"])("a process that ends by %s is a failed attempt", async (how) => {
-  expect(await run(how)).toBe(`${how}, then well`);
-  expect(await notes()).toEqual([how, how]);
+test.each(["exit", "kill", "leave"])(
+  "a process that ends by %s is a failed attempt",
+  async (how) => {
+    expect(await run(how)).toBe(`${how}, then well`);
+    expect(await notes()).toEqual([how, how]);
+  },
+);
+
+test("a process that ends well before its work is done has failed, and says what happened", async () => {
+  expect(await run("left")).toEqual([
+    "crashed",
+    expect.stringContaining("its process exited with code 1 (process.exit() was called in it)"),
+  ]);
+  expect(await notes()).toEqual(["leaver"]);
 });
 
 test("an at-most-once call whose process ended is interrupted, and told why", async () => {
