@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decode, encode } from "./codec.ts";
-import { KitaruTimeoutError } from "./errors.ts";
-import { digest, hashVersion, sha256Hex } from "./hash.ts";
+import { KitaruSerializationError, KitaruTimeoutError } from "./errors.ts";
+import { digest, fingerprint, hashVersion, sha256Hex } from "./hash.ts";
 import { maxDepth } from "./storable.ts";
 
 class Client {
@@ -104,7 +104,7 @@ const golden: readonly (readonly [name: string, value: unknown, digest: string])
 ];
 
 test("the version is raised when a digest below changes", () => {
-  expect(hashVersion).toBe(1);
+  expect(hashVersion).toBe(2);
 });
 
 test.each(golden)("%s has its pinned digest", (_name, value, expected) => {
@@ -292,4 +292,55 @@ test("sha256Hex takes text and bytes", () => {
   const abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
   expect(sha256Hex("abc")).toBe(abc);
   expect(sha256Hex(new TextEncoder().encode("abc"))).toBe(abc);
+});
+
+describe("the fingerprint of inputs", () => {
+  test.each<[unknown[], string]>([
+    [[], "[]"],
+    [[5], "[d5;]"],
+    [[-0, NaN, 1e21], "[d-0;dNaN;d1e+21;]"],
+    [[true, null, undefined], "[tnu]"],
+    [["order-7/a b", 3], "[s11:order-7/a bd3;]"],
+  ])("is the canonical form of %j", (inputs, expected) => {
+    expect(fingerprint(inputs)).toBe(expected);
+  });
+
+  test.each<[string, unknown[]]>([
+    ["too long", ["x".repeat(38)]],
+    ["too many", Array.from({ length: 20 }, () => 1)],
+    ["with a quote", ['"']],
+    ["with a backslash", ["\\"]],
+    ["with a line break", ["a\nb"]],
+    ["beyond ASCII", ["ä"]],
+    ["with a lone surrogate", ["\ud800"]],
+    ["objects", [{}]],
+    ["a list", [[]]],
+    ["a bigint", [1n]],
+  ])("is their digest where they are %s", (_what, inputs) => {
+    expect(fingerprint(inputs)).toBe(digest(inputs));
+  });
+
+  test("cannot be taken of what cannot be stored", () => {
+    expect(() => fingerprint([1, () => 1])).toThrow(KitaruSerializationError);
+    expect(() => fingerprint([Symbol("a")])).toThrow(KitaruSerializationError);
+  });
+
+  test("tells apart what the digest tells apart, is never longer, and needs no escapes", () => {
+    const scalar = fc.oneof(
+      fc.double(),
+      fc.integer({ min: -3, max: 3 }),
+      fc.boolean(),
+      fc.constantFrom(null, undefined, "", "1", "d1;", "]", "s1:1"),
+      fc.string({ maxLength: 4 }),
+    );
+    const inputs = fc.array(fc.oneof(scalar, scalar, fc.array(scalar)), { maxLength: 3 });
+    fc.assert(
+      fc.property(inputs, inputs, (a, b) => {
+        expect(fingerprint(a) === fingerprint(b)).toBe(digest(a) === digest(b));
+        expect(fingerprint(a).length).toBeLessThanOrEqual(digest(a).length);
+        expect(JSON.stringify(fingerprint(a))).toBe(`"${fingerprint(a)}"`);
+      }),
+      { numRuns: 2000 },
+    );
+  });
 });

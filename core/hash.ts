@@ -2,8 +2,11 @@ import { encode } from "./codec.ts";
 import { blocksOf, sha256 as shortSha256 } from "./sha256.ts";
 import { errorParts, isError, kindOf, maxDepth, whyUnstorable } from "./storable.ts";
 
-/** Version of the canonical form. Journals record it; changing a digest means raising it. */
-export const hashVersion = 1;
+/**
+ * Version of the canonical form and of what stands for the inputs of a call: from 2 on their {@link fingerprint}, before
+ * always their digest. Journals record it; changing either means raising it.
+ */
+export const hashVersion = 2;
 
 /**
  * Hash a value: SHA-256 of a canonical form, as base64url (43 characters), the same on every machine.
@@ -17,6 +20,43 @@ export const hashVersion = 1;
  */
 export function digest(value: unknown, what = "value"): string {
   return sha256(canonical(value, what), "base64url");
+}
+
+/**
+ * What tells the inputs of a call from others: their canonical form itself where that is shorter than a hash, as it is of a
+ * few numbers and short texts, and their {@link digest} otherwise.
+ *
+ * @throws like {@link digest}
+ */
+export function fingerprint(inputs: readonly unknown[]): string {
+  return shortForm(inputs) ?? digest(inputs);
+}
+
+/** Characters of a digest. */
+const hashLength = 43;
+
+/** The canonical form, if it is short and made of scalars alone, and none of them a text that needs escapes. */
+function shortForm(inputs: readonly unknown[]): string | undefined {
+  let form = "[";
+  for (const input of inputs) {
+    if (!isShort(input)) return undefined;
+    form += scalar(input);
+  }
+  return form.length < hashLength - 1 ? `${form}]` : undefined;
+}
+
+/** Whether a value is a number, or a short text that is ASCII and the same inside the quotes of JSON, or the like. */
+function isShort(value: unknown): boolean {
+  switch (typeof value) {
+    case "number":
+    case "boolean":
+    case "undefined":
+      return true;
+    case "string":
+      return value.length < hashLength && /^[ !#-[\]-~]*$/.test(value);
+    default:
+      return value === null;
+  }
 }
 
 /** SHA-256 in hexadecimal; of the UTF-8 bytes when given a string. */
@@ -66,22 +106,7 @@ const cyclic = new Error("cyclic");
 
 abstract class Writer {
   write(value: unknown, depth: number): string {
-    switch (typeof value) {
-      case "string":
-        return text(value);
-      case "number":
-        return Object.is(value, -0) ? "d-0;" : `d${value};`;
-      case "boolean":
-        return value ? "t" : "f";
-      case "undefined":
-        return "u";
-      case "bigint":
-        return `b${value};`;
-      case "object":
-        return value === null ? "n" : this.object(value, depth);
-      default:
-        throw new Error(whyUnstorable(value));
-    }
+    return typeof value === "object" && value !== null ? this.object(value, depth) : scalar(value);
   }
 
   protected abstract object(value: object, depth: number): string;
@@ -179,6 +204,25 @@ class GraphWriter extends Writer {
     if (number !== undefined) return `^${number};`;
     this.#numbers.set(value, this.#numbers.size);
     return this.body(value, depth);
+  }
+}
+
+function scalar(value: unknown): string {
+  switch (typeof value) {
+    case "string":
+      return text(value);
+    case "number":
+      return Object.is(value, -0) ? "d-0;" : `d${value};`;
+    case "boolean":
+      return value ? "t" : "f";
+    case "undefined":
+      return "u";
+    case "bigint":
+      return `b${value};`;
+    case "object":
+      return "n";
+    default:
+      throw new Error(whyUnstorable(value));
   }
 }
 

@@ -1,3 +1,4 @@
+import { digest, fingerprint, hashVersion } from "../hash.ts";
 import type { CallFields } from "../journal/entry.ts";
 import type { RecordedOutcome } from "../journal/state.ts";
 import type { LlmCall } from "../ports/model.ts";
@@ -9,19 +10,17 @@ export interface Call extends CallFields {
   readonly spec: CallSpec;
   /** Arguments as they were asked; empty when the outcome was already recorded. */
   readonly inputs: readonly Captured[];
-  /** Its outcome, where the journal had it when it was asked. */
-  readonly recorded: RecordedOutcome | undefined;
+  /** Its outcome, once the journal has it. */
+  recorded: RecordedOutcome | undefined;
   readonly resolve: (value: unknown) => void;
   readonly reject: (reason: unknown) => void;
   settled: boolean;
-  /** Whether its outcome is in the journal and lined up. */
-  isDeliverable: boolean;
   /** Epoch milliseconds when something happens to this open call by itself. */
   due?: number;
   /** In a replay, how this executing call hangs together with the source. */
   replayed?: ReplayedCall;
   /** What runs for it: an attempt, or the wait for the next one. A closure here would outlive its call until a full collection. */
-  work?: { abort(reason: unknown): void };
+  work: { abort(reason: unknown): void } | undefined;
 }
 
 /** An executing call of a replay. */
@@ -62,6 +61,18 @@ export function inputsOf(spec: CallSpec): readonly unknown[] {
     case "sleep":
       return [spec.length];
   }
+}
+
+/**
+ * What tells the inputs of a call from others, in a journal of this hash version. It may be the inputs themselves, where they
+ * are recorded anyway; what a model is asked need not be.
+ */
+export function hashOf(
+  { kind }: CallSpec,
+  inputs: readonly unknown[],
+  version: number = hashVersion,
+): string {
+  return kind === "llm" || version < 2 ? digest(inputs) : fingerprint(inputs);
 }
 
 /** Name of one input in messages. */

@@ -4,7 +4,6 @@ import {
   KitaruUsageError,
   isKitaruError,
 } from "../errors.ts";
-import { digest } from "../hash.ts";
 import type {
   AttemptEntry,
   EndedEntry,
@@ -15,19 +14,14 @@ import type {
 import { type InboxItem, readInbox } from "../journal/inbox.ts";
 import { reviveError, storeError } from "../journal/stored-error.ts";
 import { OutcomeLine } from "../journal/outcome-line.ts";
-import {
-  type JournalState,
-  type KnownCall,
-  type RecordedOutcome,
-  isKnownOutcome,
-} from "../journal/state.ts";
+import { type JournalState, type KnownCall, isKnownOutcome } from "../journal/state.ts";
 import type { TaskRef } from "../ports/orchestrator.ts";
 import { adopt, isCancelledChild } from "./adopt.ts";
-import { type Call, inputName, inputsOf, nameOf } from "./call.ts";
+import { type Call, hashOf, inputName, inputsOf, nameOf } from "./call.ts";
 import { begin, openTasks } from "./calls/begin.ts";
 import { cancelChild, startChild } from "./calls/child.ts";
 import { wokenUp } from "./calls/sleep.ts";
-import { capture } from "./captured.ts";
+import { captureAll } from "./captured.ts";
 import { cancelChildren } from "./children.ts";
 import { makeNonce } from "./context.ts";
 import type { FlowDefinition } from "./definitions.ts";
@@ -203,9 +197,9 @@ export class FlowRun implements FlowScope {
     let h: string;
     let captured: Call["inputs"] = noInputs;
     try {
-      h = hasInputs(recorded, inputs) ? recorded.h : digest(inputs);
+      h = hashOf(spec, inputs, this.params.started.hash);
       if (recorded === undefined && (spec.kind === "checkpoint" || spec.kind === "flow"))
-        captured = captureAll(spec, inputs, id);
+        captured = captureInputs(spec, inputs, id);
     } catch (error) {
       return Promise.reject(namedError(spec, inputs, id, error));
     }
@@ -224,7 +218,7 @@ export class FlowRun implements FlowScope {
         resolve,
         reject,
         settled: false,
-        isDeliverable: false,
+        work: undefined,
       });
     });
   }
@@ -256,7 +250,7 @@ export class FlowRun implements FlowScope {
   /** Queue entries for the next append; `ack` is called once they are durable. */
   record(entries: readonly Entry[], ack?: () => void): void {
     if (this.#closed) return;
-    this.#pending.push(...entries);
+    for (const entry of entries) this.#pending.push(entry);
     if (ack !== undefined) (this.#acks ??= []).push(ack);
     this.poke();
   }
@@ -368,7 +362,7 @@ export class FlowRun implements FlowScope {
 
   #asked(call: Call): void {
     this.poke();
-    const known = this.state.known.get(call.id);
+    const known = this.#unasked === 0 ? undefined : this.state.known.of(call.id, call.recorded);
     if (known !== undefined) this.#unasked--;
     if (this.#cancelError !== undefined && isRefusedWhileCancelling(call)) {
       call.settled = true;
@@ -382,23 +376,14 @@ export class FlowRun implements FlowScope {
     )
       this.#divergence ??= { kind: "changed", call, known };
     const isTakenOver = this.params.replay?.take(call) === true;
-    if (!this.#enqueue(call) && !isTakenOver) this.#fresh.push(call);
-  }
-
-  /** Line up the recorded outcome of an asked call for delivery. */
-  #enqueue(call: Call): boolean {
-    const recorded = call.recorded ?? this.state.outcomes.get(call.id);
-    if (recorded === undefined) return false;
-    call.isDeliverable = true;
-    this.#deliverable.push(recorded.position, call);
-    return true;
+    if (call.recorded !== undefined) this.#deliverable.push(call.recorded.position, call);
+    else if (!isTakenOver) this.#fresh.push(call);
   }
 
   #deliver(next: Call | typeof cancel): undefined | Promise<undefined> {
     if (next === cancel) return this.#deliverCancel();
-    if (next.settled) return undefined;
-    const recorded = next.recorded ?? this.state.outcomes.get(next.id);
-    if (recorded === undefined) return undefined;
+    const { recorded } = next;
+    if (next.settled || recorded === undefined) return undefined;
     if (recorded instanceof OutcomeLine && this.params.replay === undefined)
       return this.#handLine(next, recorded);
     return this.#hand(next, recorded.entry);
@@ -511,7 +496,7 @@ export class FlowRun implements FlowScope {
     this.#delivered = 0;
     this.#acks = undefined;
     const cancelledBefore = this.state.cancelling !== undefined;
-    if (entries.some((entry) => entry.t === "ended")) await cancelChildren(this.session);
+    if (entries.at(-1)?.t === "ended") await cancelChildren(this.session);
     if (!(await this.session.append(entries))) return this.#lost();
     this.#isClaimed = true;
     for (const entry of entries) {
@@ -536,7 +521,9 @@ export class FlowRun implements FlowScope {
 
   #appended(id: string): void {
     const call = this.#calls.get(id);
-    if (call !== undefined && !call.isDeliverable) this.#enqueue(call);
+    if (call === undefined || call.recorded !== undefined) return;
+    call.recorded = this.state.outcomes.get(id);
+    if (call.recorded !== undefined) this.#deliverable.push(call.recorded.position, call);
   }
 
   #startFresh(now: number): Step {
@@ -882,20 +869,12 @@ function isRefusedWhileCancelling({ kind }: Call): boolean {
   return kind !== "checkpoint";
 }
 
-/** Whether a recorded call plainly has these inputs: hashing them would give the recorded digest. */
-function hasInputs(
-  recorded: RecordedOutcome | undefined,
-  inputs: readonly unknown[],
-): recorded is OutcomeLine {
-  return recorded instanceof OutcomeLine && recorded.wasGiven(inputs);
-}
-
 /** In the place of a call: the delivery of the cancel. */
 const cancel = "cancel";
 const noInputs: Call["inputs"] = [];
 
-function captureAll(spec: CallSpec, inputs: readonly unknown[], id: string): Call["inputs"] {
-  return inputs.map((input, index) => capture(input, `${inputName(spec, index)} of ${id}`));
+function captureInputs(spec: CallSpec, inputs: readonly unknown[], id: string): Call["inputs"] {
+  return captureAll(inputs, (index) => `${inputName(spec, index)} of ${id}`);
 }
 
 /** Encoding names the path inside the argument; hashing all of them at once cannot. */
@@ -906,7 +885,7 @@ function namedError(
   error: unknown,
 ): unknown {
   try {
-    captureAll(spec, inputs, id);
+    captureInputs(spec, inputs, id);
   } catch (named) {
     return named;
   }

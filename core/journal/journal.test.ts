@@ -151,7 +151,7 @@ test("a listing that stays torn is a broken journal, after a limited number of t
   expect(listings).toBe(20);
 });
 
-test.each([{ format: 2 }, { hash: 2 }])(
+test.each([{ format: 2 }, { hash: 3 }])(
   "a journal of a newer version, %j, is refused; the message says to update",
   async (newer) => {
     const records = await begun();

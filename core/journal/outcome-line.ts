@@ -1,5 +1,4 @@
 import { type CompletedEntry, type Entry, readLineAt } from "./entry.ts";
-import { isPlainScalar } from "./values.ts";
 
 /** Text of one segment of a journal. */
 export interface Segment {
@@ -64,18 +63,6 @@ export class OutcomeLine {
     return JSON.parse(this.#segment.body.slice(from, this.#lastOf(atField) - 1));
   }
 
-  /** Whether the call was given these and nothing else; false also where only their digest tells. */
-  wasGiven(inputs: readonly unknown[]): boolean {
-    let text = '","in":[';
-    for (const [index, input] of inputs.entries()) {
-      if (!isPlainScalar(input)) return false;
-      text += `${index === 0 ? "" : ","}{"v":${JSON.stringify(input)}}`;
-    }
-    const { body } = this.#segment;
-    const from = body.indexOf('"', body.indexOf(digestField, this.#from) + digestField.length);
-    return body.startsWith(`${text}],"s":`, from);
-  }
-
   #text(before: string, after: string): string {
     const { body } = this.#segment;
     const from = body.indexOf(before, this.#from) + before.length;
@@ -126,7 +113,7 @@ const plainLine = new RegExp(
   [
     String.raw`\{(?:"n":"[\w.:-]*",)?"t":"completed","id":"([\w-]+):${integer}","kind":"checkpoint","name":"\1"`,
     `"ask":${integer}`,
-    String.raw`"h":"[\w-]+"`,
+    String.raw`"h":"${plainText}"`,
     `"in":${arrayOf(ref)}`,
     `"s":${integer}`,
     `"out":${ref}`,

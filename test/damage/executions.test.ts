@@ -47,8 +47,8 @@ const damages: Record<string, Damage> = {
     says: /newer version of kitaru \(journal format 9, this version reads up to 1\)\. Update/,
   },
   "hashes of a newer version": {
-    make: () => stack.rewrite(id, "j/000000", (body) => body.replace(`"hash":1`, `"hash":9`)),
-    says: /newer version of kitaru \(hash format 9, this version reads up to 1\)\. Update/,
+    make: () => stack.rewrite(id, "j/000000", (body) => body.replace(`"hash":2`, `"hash":9`)),
+    says: /newer version of kitaru \(hash format 9, this version reads up to 2\)\. Update/,
   },
   "a segment that is lost between others": {
     make: () => stack.remove(id, "j/000001"),

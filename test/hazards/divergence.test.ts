@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { checkpoint, flow, llm, sleep, wait } from "../../core/index.ts";
+import { digest } from "../../core/hash.ts";
 import { type Process, World, unique } from "./kit.ts";
 
 interface Subject {
@@ -328,4 +329,34 @@ test("an early answer that is never asked for is no divergence", async () => {
   const id = await process.start(name);
   await process.answer(id, question);
   expect(await process.drive(id)).toBe("completed");
+});
+
+test("an execution goes on with hashes of the version it began with", async () => {
+  const [name, step, question] = [unique("flow"), unique("step"), unique("ask")];
+  const work = checkpoint(step, (x: number) => x + 1);
+  const ask = wait(question);
+  flow(name, async () => {
+    const first = await work(1);
+    await ask();
+    return work(first);
+  });
+  const world = new World({ capabilities: { segmentBytes: 100_000 } });
+  const process = world.process();
+  const id = await process.start(name);
+  await process.drive(id);
+  const inVersion1 = (body: string): string =>
+    body
+      .replace(`"hash":2`, `"hash":1`)
+      .replace(`"h":"[d1;]"`, `"h":"${digest([1])}"`)
+      .replace(`"h":"[uu]"`, `"h":"${digest([undefined, undefined])}"`);
+  const before = await world.corrupt(id, "j/000000", inVersion1);
+  expect(inVersion1(before)).not.toBe(before);
+
+  await process.answer(id, question);
+  expect(await process.drive(id)).toBe("completed");
+  const [first, second] = (await process.entries(id)).filter(
+    (entry) => entry.t === "completed" && entry.name === step,
+  );
+  expect(first).toMatchObject({ h: digest([1]) });
+  expect(second).toMatchObject({ h: digest([2]) });
 });

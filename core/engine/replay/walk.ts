@@ -1,8 +1,7 @@
-import { digest } from "../../hash.ts";
 import type { OutcomeEntry, PlannedOverride } from "../../journal/entry.ts";
 import { reviveError } from "../../journal/stored-error.ts";
 import type { ValueStore } from "../../journal/values.ts";
-import { inputsOf, nameOf } from "../call.ts";
+import { hashOf, inputsOf, nameOf } from "../call.ts";
 import type { FlowDefinition } from "../definitions.ts";
 import { endedBy } from "../retry-execution.ts";
 import { startingNothing } from "../loading.ts";
@@ -128,7 +127,7 @@ class BodyWalk implements FlowScope {
     const spec = given.apply(asked, rules.overridesOf({ id, kind, name }));
     let h: string;
     try {
-      h = digest(inputsOf(spec));
+      h = hashOf(spec, inputsOf(spec));
     } catch (error) {
       return Promise.reject(error);
     }
