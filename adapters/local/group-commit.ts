@@ -4,9 +4,38 @@ import { isBusy } from "./storage-error.ts";
 
 interface Write {
   readonly scope: string;
-  readonly apply: () => void;
-  readonly settle: () => void;
+  apply(): void;
+  /** Called once it is committed. */
+  settle(): void;
+  reject(error: unknown): void;
+}
+
+class PromisedWrite<T> implements Write {
+  readonly scope: string;
+  readonly #write: () => T;
+  readonly #resolve: (result: T) => void;
   readonly reject: (error: unknown) => void;
+  #result: T | undefined;
+
+  constructor(
+    scope: string,
+    write: () => T,
+    resolve: (result: T) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.scope = scope;
+    this.#write = write;
+    this.#resolve = resolve;
+    this.reject = reject;
+  }
+
+  apply(): void {
+    this.#result = this.#write();
+  }
+
+  settle(): void {
+    this.#resolve(this.#result as T);
+  }
 }
 
 /**
@@ -42,15 +71,9 @@ export class GroupCommit {
   /** Apply `write`, which concerns `scope`, with others. Resolves once it is committed. */
   run<T>(scope: string, write: () => T): Promise<T> {
     return new Promise((resolve, reject) => {
-      let result: T;
-      this.#queue.push({
-        scope,
-        apply: () => {
-          result = write();
-        },
-        settle: () => resolve(result),
-        reject: (error) => reject(this.#explain(error)),
-      });
+      this.#queue.push(
+        new PromisedWrite(scope, write, resolve, (error) => reject(this.#explain(error))),
+      );
       this.#schedule(scope);
     });
   }

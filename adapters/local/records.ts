@@ -147,14 +147,14 @@ class SqliteRecords implements LocalRecords {
     });
   }
 
-  async put(record: RecordDraft, expect: Expectation): Promise<PutResult> {
+  put(record: RecordDraft, expect: Expectation): Promise<PutResult> {
     return this.#write(record.partition, () => {
       const version = this.#nextVersion();
       return this.#replace(record, expect, version) ? { ok: true, version } : { ok: false };
     });
   }
 
-  async delete(key: RecordKey, expect: Version): Promise<boolean> {
+  delete(key: RecordKey, expect: Version): Promise<boolean> {
     return this.#write(key.partition, () =>
       this.#changes(sql.delete, [key.partition, key.sort, expect, Date.now()]),
     );
@@ -220,15 +220,15 @@ class SqliteRecords implements LocalRecords {
     const limit = Math.max(1, Math.min(params.limit ?? defaultLimit, defaultLimit));
     const { text, values } = pageQuery(ordering, params);
     const items: StoredRecord[] = [];
-    let cursor = "";
+    let last: Readonly<Record<string, SQLOutputValue>> = {};
     let bytes = 0;
     for (const row of this.#statement(text).iterate(...values, limit + 1)) {
       const record = toRecord(row);
       bytes += Buffer.byteLength(record.body);
       const isFull = items.length === limit || (items.length > 0 && bytes > pageBytes);
-      if (isFull) return { items, cursor };
+      if (isFull) return { items, cursor: cursorAt(last, ordering) };
       items.push(record);
-      cursor = JSON.stringify(ordering.columns.map((column) => row[column]));
+      last = row;
     }
     return { items };
   }
@@ -243,8 +243,10 @@ class SqliteRecords implements LocalRecords {
   }
 
   #write<T>(partition: string, write: () => T): Promise<T> {
-    this.#checkOpen();
-    return this.#writes.run(partition, write);
+    return this.#writes.run(partition, () => {
+      this.#checkOpen();
+      return write();
+    });
   }
 
   #nextVersion(): Version {
@@ -303,6 +305,10 @@ function pageQuery(
   const text = `SELECT partition, sort, version, body, expires_at, ${columns.join(", ")} FROM records
     WHERE ${conditions.join(" AND ")} ORDER BY ${order} LIMIT ?`;
   return { text, values };
+}
+
+function cursorAt(row: Readonly<Record<string, SQLOutputValue>>, { columns }: Ordering): string {
+  return JSON.stringify(columns.map((column) => row[column]));
 }
 
 function parseCursor(cursor: string, length: number): SQLInputValue[] {

@@ -16,7 +16,7 @@ test("what is captured stays as it was, and each release is a copy", () => {
 });
 
 test.each(["text", 1, true, null])("%j needs no copy", (value) => {
-  expect(capture(value, "x")).toEqual({ kind: "scalar", value });
+  expect(capture(value, "x")).toEqual({ v: value });
   expect(release(capture(value, "x"))).toBe(value);
   expect(refOf(values, capture(value, "x"))).toEqual({ v: value });
 });

@@ -79,7 +79,7 @@ function call(kind: CallKind, spec: CallSpec, fields: Partial<Call> = {}): Call 
     reject: () => undefined,
     recorded: undefined,
     settled: false,
-    isDeliverable: false,
+    work: undefined,
     ...fields,
   };
 }

@@ -1,5 +1,6 @@
 import { KitaruBackendError, messageOf } from "../errors.ts";
 import type { LlmRecord } from "../ports/model.ts";
+import { PlainOutcome } from "./plain-outcome.ts";
 import type { StoredError } from "./stored-error.ts";
 import type { ValueRef } from "./values.ts";
 
@@ -297,7 +298,7 @@ export type Entry =
 /** Write entries as journal lines, the first one stamped with the append's nonce. */
 export function writeLines(entries: readonly Entry[], nonce: string): string[] {
   return entries.map((entry, index) => {
-    const json = JSON.stringify(entry);
+    const json = entry instanceof PlainOutcome ? entry.json() : JSON.stringify(entry);
     return index === 0 ? `{"n":"${nonce}",${json.slice(1)}\n` : `${json}\n`;
   });
 }

@@ -30,19 +30,19 @@ export interface KnownCall {
   readonly h: string;
 }
 
-/** The calls a journal knows of, by id. The outcome line of a call that no other entry told of before is what is known of it. */
+/** The calls a journal knows of, by id. The outcome of a call that no other entry told of before is what is known of it. */
 class KnownCalls {
   readonly #outcomes: ReadonlyMap<string, RecordedOutcome>;
   readonly #told = new Map<string, KnownCall>();
-  /** Number of outcome lines that are not among the told. */
-  #lines = 0;
+  /** Number of calls that only their outcomes tell of. */
+  #untold = 0;
 
   constructor(outcomes: ReadonlyMap<string, RecordedOutcome>) {
     this.#outcomes = outcomes;
   }
 
   get size(): number {
-    return this.#told.size + this.#lines;
+    return this.#told.size + this.#untold;
   }
 
   has(id: string): boolean {
@@ -50,14 +50,21 @@ class KnownCalls {
   }
 
   get(id: string): KnownCall | undefined {
-    return this.#told.get(id) ?? this.#line(id);
+    return this.of(id, this.#outcomes.get(id));
+  }
+
+  /** Like {@link get}, for a call whose outcome is at hand. */
+  of(id: string, outcome: RecordedOutcome | undefined): KnownCall | undefined {
+    return toldBy(outcome) ?? this.#told.get(id);
   }
 
   /** All of them, as they were asked. */
   values(): KnownCall[] {
     const calls: KnownCall[] = [...this.#told.values()];
-    for (const outcome of this.#outcomes.values())
-      if (outcome instanceof OutcomeLine && !this.#told.has(outcome.id)) calls.push(outcome);
+    for (const [id, outcome] of this.#outcomes) {
+      const known = this.#told.has(id) ? undefined : toldBy(outcome);
+      if (known !== undefined) calls.push(known);
+    }
     return calls.toSorted((a, b) => a.ask - b.ask);
   }
 
@@ -65,20 +72,20 @@ class KnownCalls {
     if (!this.has(call.id)) this.#told.set(call.id, call);
   }
 
-  /** The line is among the outcomes from now on. */
-  addLine({ id }: OutcomeLine): void {
-    if (!this.#told.has(id)) this.#lines++;
+  /** An outcome that tells of its call is among the outcomes from now on. */
+  addOutcome(id: string): void {
+    if (!this.#told.has(id)) this.#untold++;
   }
 
   /** Called while the outcome is still there. */
   forget(id: string): void {
-    if (!this.#told.delete(id) && this.#line(id) !== undefined) this.#lines--;
+    if (!this.#told.delete(id) && toldBy(this.#outcomes.get(id)) !== undefined) this.#untold--;
   }
+}
 
-  #line(id: string): OutcomeLine | undefined {
-    const outcome = this.#outcomes.get(id);
-    return outcome instanceof OutcomeLine ? outcome : undefined;
-  }
+function toldBy(outcome: RecordedOutcome | undefined): KnownCall | undefined {
+  if (outcome === undefined || outcome instanceof OutcomeLine) return outcome;
+  return isKnownOutcome(outcome.entry) ? outcome.entry : undefined;
 }
 
 /** Everything an advance needs to know of the journal, folded in one pass. */
@@ -113,7 +120,7 @@ export class JournalState {
     line.position = this.position++;
     if (this.barren.length > 0) this.barren = [];
     if (this.outcomes.has(line.id)) return; // the first outcome of a call stands
-    this.known.addLine(line);
+    this.known.addOutcome(line.id);
     this.outcomes.set(line.id, line);
   }
 
@@ -188,12 +195,9 @@ export class JournalState {
   #outcome(entry: OutcomeEntry, position: number): void {
     this.#adopted(entry.item);
     if (this.outcomes.has(entry.id)) return; // the first outcome of a call stands
-    this.outcomes.set(entry.id, {
-      entry,
-      position,
-      early: entry.h === undefined && !this.known.has(entry.id),
-    });
-    if (isKnownOutcome(entry)) this.known.tell(entry);
+    const early = entry.h === undefined && !this.known.has(entry.id);
+    if (isKnownOutcome(entry)) this.known.addOutcome(entry.id);
+    this.outcomes.set(entry.id, { entry, position, early });
   }
 
   #adopted(item: string | undefined): void {

@@ -1,12 +1,7 @@
 import { type Encoded, decodeOnce, encode } from "../../codec.ts";
 import { KitaruExecutionError, hasCode } from "../../errors.ts";
-import type {
-  AttemptEntry,
-  CompletedEntry,
-  Entry,
-  FailedEntry,
-  LlmEntry,
-} from "../../journal/entry.ts";
+import type { AttemptEntry, Entry, FailedEntry, LlmEntry } from "../../journal/entry.ts";
+import { PlainOutcome } from "../../journal/plain-outcome.ts";
 import { storeError } from "../../journal/stored-error.ts";
 import { type ValueRef, isPlainScalar } from "../../journal/values.ts";
 import { type FoundArtifact, findArtifact } from "../artifacts.ts";
@@ -266,20 +261,9 @@ function recordValue(
   if (!run.wants(call)) return run.poke();
   const { id, kind, name, ask, h } = call;
   const at = run.session.context.clock.now();
-  // one fixed shape: this is the entry written most
-  const entry: CompletedEntry = {
-    t: "completed",
-    id,
-    kind,
-    name,
-    ask,
-    h,
-    in: input,
-    s: startedAt,
-    out,
-    at,
-  };
-  const made: Entry = number === 1 ? entry : { ...entry, tries: number };
+  const fields = { id, name, ask, h, in: input, s: startedAt, out, at };
+  const made: Entry =
+    number === 1 ? new PlainOutcome(fields) : { t: "completed", kind, ...fields, tries: number };
   run.record(extras.length === 0 ? [made] : [...extras, made], cacheWriter(attempt, out));
 }
 
