@@ -1,7 +1,9 @@
 import { type KitaruConfig, type StackDefinition, loadConfig, savedStack } from "./config.ts";
 import { checkConfig, isStack } from "./config-check.ts";
-import type { Runtime } from "./engine/runtime.ts";
+import { bundleSource } from "./deployments/bundle-source.ts";
+import { Runtime } from "./engine/runtime.ts";
 import { KitaruUsageError } from "./errors.ts";
+import { defineModels } from "./models/registry.ts";
 import type { Backend } from "./ports/backend.ts";
 import type { ModelRegistry } from "./ports/model.ts";
 
@@ -95,7 +97,6 @@ export async function configuredStacks(): Promise<Readonly<Record<string, StackD
 /** The models of the config in force. */
 export async function configuredModels(): Promise<ModelRegistry> {
   const { config } = await currentConfig();
-  const { defineModels } = await import("./opening.ts");
   return defineModels(config.models, config.defaultModel);
 }
 
@@ -160,9 +161,9 @@ function checkOptions({ stack, config }: ConfigureOptions): void {
 }
 
 async function bind(stack: string, ready: () => Backend | Promise<Backend>): Promise<Runtime> {
-  const { openRuntime } = await import("./opening.ts");
   const models = await configuredModels();
-  return openRuntime(stack, await ready(), models);
+  const backend = await ready();
+  return new Runtime({ stack, backend, models, bundles: bundleSource(backend.blobs) });
 }
 
 async function defaultLocal(): Promise<StackDefinition> {

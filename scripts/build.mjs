@@ -10,8 +10,8 @@ import { build } from "esbuild";
 
 process.chdir(`${import.meta.dirname}/..`);
 
-/** What everything that runs needs: the definitions, and the engine. */
-const common = ["core/index.ts", "core/opening.ts"];
+/** What everything that runs needs. */
+const common = "core/index.ts";
 const manifest = JSON.parse(readFileSync("package.json", "utf8"));
 /** Every program needs these, and as files of their own they would take longer to load than the rest. */
 const bundledPackages = ["devalue"];
@@ -58,7 +58,7 @@ function rootsIn({ outputs }) {
 
 /**
  * Lets every root import what is loaded by then anyway. A bundler makes a chunk of what has the same
- * importers; so the definitions become one file and the engine another, instead of twenty.
+ * importers; so the definitions and the engine become one file, instead of twenty.
  */
 function sharingChunks(roots) {
   return {
@@ -67,19 +67,17 @@ function sharingChunks(roots) {
       onLoad({ filter: /\.ts$/ }, ({ path }) => {
         const file = relative(".", path);
         if (!roots.has(file)) return undefined;
-        const imports = loadedBefore(file).map(
-          (name) => `import ${JSON.stringify(resolve(name))};`,
-        );
-        return { contents: `${readFileSync(path, "utf8")}\n${imports.join("\n")}\n`, loader: "ts" };
+        if (file === common || isLight(file)) return undefined;
+        const shared = `import ${JSON.stringify(resolve(common))};`;
+        return { contents: `${readFileSync(path, "utf8")}\n${shared}\n`, loader: "ts" };
       });
     },
   };
 }
 
-/** A stack that is only named, and the definitions, load nothing else. */
-function loadedBefore(root) {
-  const isLight = matchesGlob(root, "{adapters,infra}/*/{index,app}.ts");
-  return isLight ? [] : common.slice(0, common.includes(root) ? common.indexOf(root) : undefined);
+/** A stack that is only named loads nothing else. */
+function isLight(root) {
+  return matchesGlob(root, "{adapters,infra}/*/{index,app}.ts");
 }
 
 function entryOf(name) {
