@@ -5,6 +5,10 @@ import { runProgram } from "./program.ts";
 
 const { stdin, stdout, stderr } = process;
 
+// Standard output is the command's result. What a flow's code prints goes where the progress goes.
+const write = stdout.write.bind(stdout);
+stdout.write = stderr.write.bind(stderr);
+
 // What Node calls experimental is this package's affair, not its user's.
 process.removeAllListeners("warning");
 process.on("warning", (warning) => {
@@ -23,11 +27,11 @@ const io: Io = {
   cwd: process.cwd(),
   self: selfName(process.argv[1] ?? ""),
   isTerminal: stdout.isTTY && stderr.isTTY,
-  out: (text) => void stdout.write(text),
+  out: (text) => void write(text),
   err: (text) => void stderr.write(text),
   now: () => Date.now(),
   onInterrupt,
-  ...(stdin.isTTY && stdout.isTTY ? { ask: askAt({ input: stdin, output: stdout }) } : {}),
+  ...(stdin.isTTY && stdout.isTTY ? { ask: askAt({ input: stdin, output: stderr }) } : {}),
 };
 
 process.on("uncaughtException", (error) => {
@@ -41,7 +45,10 @@ process.on("uncaughtException", (error) => {
 
 const code = await runProgram(process.argv.slice(2), io);
 // a flow's module may hold servers and connections open
-await Promise.all([stdout, stderr].map((stream) => new Promise((done) => stream.write("", done))));
+await Promise.all([
+  new Promise((done) => write("", done)),
+  new Promise((done) => stderr.write("", done)),
+]);
 process.exit(code);
 
 function onInterrupt(stop: () => void): () => void {

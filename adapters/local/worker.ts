@@ -51,8 +51,9 @@ function runOne(
 ): Promise<string | undefined> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [handler, JSON.stringify({ ref, worker })], {
-      stdio: ["ignore", "inherit", "pipe", "ipc"], // the channel tells the child when this process is gone
+      stdio: ["ignore", "pipe", "pipe", "ipc"], // the channel tells the child when this process is gone
     });
+    child.stdout?.on("data", (bytes: Uint8Array) => void process.stdout.write(bytes)); // wherever that goes here
     let errors = "";
     child.stderr?.setEncoding("utf8");
     child.stderr?.on("data", (text: string) => {

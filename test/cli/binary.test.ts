@@ -154,6 +154,26 @@ test.concurrent("input comes from standard input, and output that cannot be writ
   expect(full.err).toContain("error: The output cannot be written: ENOSPC");
 });
 
+test.concurrent("what a flow prints goes beside the progress, the result alone to standard output", async () => {
+  await writeFile(
+    join(root, "talks.ts"),
+    `import { checkpoint, flow } from ${JSON.stringify(source("core/index.ts"))};
+    const say = checkpoint("say", () => { process.stdout.write("from a checkpoint\\n"); return 1; });
+    const apart = checkpoint("apart", { runtime: "isolated" }, () => { console.log("from a process"); return 2; });
+    console.log("from the module");
+    export const talks = flow("talks", async () => {
+      console.log("from the flow");
+      return (await say()) + (await apart());
+    });`,
+  );
+  const text = await run("run", "talks.ts");
+  expect(text).toMatchObject({ code: 0, out: "3\n" });
+  for (const place of ["the module", "the flow", "a checkpoint", "a process"])
+    expect(text.err).toContain(`from ${place}\n`);
+  const json = await run("run", "talks.ts", "-o", "json");
+  expect(JSON.parse(json.out)).toMatchObject({ command: "run", item: { output: 3 } });
+});
+
 test.concurrent("a project without a module type, and one that cannot be parsed", async () => {
   const folder = await mkdtemp(join(tmpdir(), "kitaru-typeless-"));
   await writeFile(join(folder, "package.json"), "{}");
