@@ -67,7 +67,7 @@ export class Placement {
     const lines = [...one.lines, ...arrivalLines(one, origin)];
     const head = await runtime.backend.records.get(headKey(id));
     if (head === undefined) return new Placement(runtime, one, origin, lines, undefined);
-    const segments = await segmentsOf(runtime, id);
+    const segments = joined(await segmentsOf(runtime, id));
     const here = linesOf(segments.map(({ body }) => body).join(""));
     if (lines.every((line, index) => line === here[index])) {
       // an import that was interrupted before it said so in the head
@@ -76,42 +76,42 @@ export class Placement {
         return new Placement(runtime, one, origin, lines, { head, segments });
       if (parent !== undefined) return undefined;
     }
-    await checkReturn(
-      runtime,
-      id,
-      here.every((line, index) => line === one.lines[index]),
-    );
+    await checkReturn(runtime, one, here);
     return new Placement(runtime, one, origin, lines, { head, segments });
   }
 
   /** Store it, pinned to a version of this stack. */
   async write(version: string): Promise<void> {
-    const { context, backend } = this.#runtime;
     const head = this.#headFor(version);
     this.#placed = head;
-    await noteFlow(context, head.facts.flow);
+    await noteFlow(this.#runtime.context, head.facts.flow);
+    if (this.#remains === undefined) await this.#writeNew(head);
+    else await this.#writeReturned(head, this.#remains);
+  }
+
+  async #writeNew(head: Head): Promise<void> {
+    const { records, capabilities } = this.#runtime.backend;
+    for (const segment of this.#segments) await this.#put(segment, "absent");
+    await this.#putInbox();
+    const result = await records.put(headDraft(head, capabilities.dueShards), "absent");
+    if (!result.ok) throw this.#changed();
+  }
+
+  async #writeReturned(head: Head, { head: there, segments }: Remains): Promise<void> {
+    const { records, capabilities } = this.#runtime.backend;
+    const { dueShards } = capabilities;
     const [first, ...others] = this.#segments;
     for (const segment of others) await this.#put(segment, "absent");
     // where nothing is left to append it is there too, and may hold more by now
-    if (this.#remains === undefined || first !== undefined) await this.#putInbox();
-    const { dueShards } = backend.capabilities;
-    if (this.#remains === undefined) {
-      if (first !== undefined) await this.#put(first, "absent");
-      const result = await backend.records.put(headDraft(head, dueShards), "absent");
-      if (!result.ok) throw this.#changed();
-      return;
-    }
+    if (first !== undefined) await this.#putInbox();
     // findable before it goes on: until then its journal says that it has ended
     const { dueAt } = head;
     const due = dueAt === undefined ? {} : { dueAt };
-    const found = await updateHead(backend.records, this.#remains.head, dueShards, (known) => ({
-      ...known,
-      ...due,
-    }));
-    const last = this.#remains.segments.at(-1);
+    const found = await updateHead(records, there, dueShards, (known) => ({ ...known, ...due }));
+    const last = segments.at(-1);
     if (first !== undefined)
       await this.#put(first, first.sort === last?.sort ? last.version : "absent");
-    await updateHead(backend.records, found, dueShards, (known) =>
+    await updateHead(records, found, dueShards, (known) =>
       known.view.pos > head.view.pos ? undefined : head,
     );
   }
@@ -156,15 +156,27 @@ export class Placement {
     if (!result.ok) throw this.#changed();
   }
 
-  /** What an import that was interrupted has left is replaced. */
+  /** What an import that was interrupted has left is replaced, as long as no other has made it count. */
   async #put(draft: RecordDraft, expect: Expectation): Promise<void> {
     const { records } = this.#runtime.backend;
     if ((await records.put(draft, expect)).ok) return;
     const found = await records.get(draft);
     if (found?.body === draft.body) return;
-    const isLeft = this.#remains === undefined && found !== undefined;
+    const isLeft = found !== undefined && expect === "absent" && (await this.#isAsPlanned());
     if (isLeft && (await records.put(draft, found.version)).ok) return;
     throw this.#changed();
+  }
+
+  /** Whether what makes it count has not been written. */
+  async #isAsPlanned(): Promise<boolean> {
+    const { id } = this.#one.facts;
+    if (this.#remains === undefined)
+      return (await this.#runtime.backend.records.get(headKey(id))) === undefined;
+    const segments = joined(await segmentsOf(this.#runtime, id));
+    const planned = this.#remains.segments;
+    return (
+      segments.length === planned.length && segments.at(-1)?.version === planned.at(-1)?.version
+    );
   }
 
   #changed(): KitaruStateError {
@@ -186,25 +198,38 @@ async function segmentsOf({ backend }: Runtime, id: string): Promise<StoredRecor
   return items;
 }
 
+/** Those that make a journal. Behind a gap is what an import that was interrupted has left. */
+function joined(segments: readonly StoredRecord[]): readonly StoredRecord[] {
+  const segmentBytes = segmentBytesOf(linesOf(segments[0]?.body ?? ""));
+  const gap = segments.findIndex(({ sort }, at) => {
+    const before = segments[at - 1];
+    const isBehind = before !== undefined && utf8Length(before.body) < segmentBytes;
+    return isBehind || sort !== segmentSort(at);
+  });
+  return gap === -1 ? segments : segments.slice(0, gap);
+}
+
 /** Only what was moved away comes back, and only as what it has become since. */
 async function checkReturn(
   { context, stack }: Runtime,
-  id: string,
-  isSame: boolean,
+  { facts: { id }, lines }: ExportedExecution,
+  here: readonly string[],
 ): Promise<void> {
-  const execution = await load(context, id);
-  const isAway = execution.journal.state.ended?.moved === true;
-  if (isAway && isSame) return;
-  const status = statusOf(execution, id, context.clock.now());
+  if (!isMoved(here)) {
+    const status = statusOf(await load(context, id), id, context.clock.now());
+    throw new KitaruStateError(
+      `Execution ${id} is on stack "${stack}" already (${status}). Nothing was imported.`,
+      { code: "conflict" },
+    );
+  }
+  if (here.every((line, index) => line === lines[index])) return;
   throw new KitaruStateError(
-    isAway
-      ? `Execution ${id} was moved away from stack "${stack}", and the file is not what has become of it: it was exported before that, or is another one. Import the file of that move, or a later export.`
-      : `Execution ${id} is on stack "${stack}" already (${status}). Nothing was imported.`,
+    `Execution ${id} was moved away from stack "${stack}", and the file is not what has become of it: it was exported before that, or is another one. Import the file of that move, or a later export.`,
     { code: "conflict" },
   );
 }
 
-function isMoved({ lines }: ExportedExecution): boolean {
+function isMoved(lines: readonly string[]): boolean {
   const last = lastEntry(lines);
   return last?.t === "ended" && last.moved === true;
 }
@@ -217,7 +242,8 @@ function lastEntry(lines: readonly string[]): Entry | undefined {
 function arrivalLines(one: ExportedExecution, { header, isCopy }: Origin): string[] {
   const at = Date.parse(header.at);
   const nonce = `arrival.${one.lines.length}`;
-  if (isMoved(one)) return writeLines([{ t: "retried", voids: [], from: header.stack, at }], nonce);
+  if (isMoved(one.lines))
+    return writeLines([{ t: "retried", voids: [], from: header.stack, at }], nonce);
   if (!isCopy || isEnd(one.view.status)) return [];
   // whoever drives the original does not drive the copy
   const claim = { epoch: one.view.epoch + 1, owner: "import", until: 0, pos: one.lines.length };
@@ -249,7 +275,7 @@ function pack(
     bytes += utf8Length(line);
     if (bytes > recordBytes) throw tooLarge(runtime.stack, facts.id, bytes, recordBytes);
   }
-  if (body !== "") close();
+  close();
   return drafts;
 }
 

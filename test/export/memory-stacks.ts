@@ -15,9 +15,9 @@ import { type StoreOperation, isWrite, storesThrough } from "../../testing/proce
 export interface OneOfTwo {
   readonly client: KitaruClient;
   context(): Promise<EngineContext>;
-  /** Call `act` before a write whose key matches takes effect, once. */
-  beforeWrite(key: RegExp, act: () => unknown): void;
-  /** Resolves once an execution asks this wait. */
+  /** Call `act` once, before a write whose key matches takes effect: the first, or one of a later number. */
+  beforeWrite(key: RegExp, act: () => unknown, nth?: number): void;
+  /** Resolves once an execution rests on this wait. */
   asks(id: string, wait: string): Promise<void>;
   /** Everything that is stored, by key. */
   stored(): ReadonlyMap<string, string>;
@@ -56,14 +56,14 @@ function stackOf(stack: string, options: MemoryBackendOptions = {}) {
   const clock = virtualClock({ startAt: Date.now(), auto: true });
   const backend = memoryBackend({ ...options, clock });
   const stored = new Map<string, string>();
-  let hook: { readonly key: RegExp; readonly act: () => unknown } | undefined;
+  let hook: { readonly key: RegExp; readonly act: () => unknown; left: number } | undefined;
   const stores = storesThrough(backend, async (operation, run) => {
     if (!isWrite(operation)) return run();
     const key = keyOf(operation);
-    const due = hook?.key.test(key) === true ? hook : undefined;
-    if (due !== undefined) {
+    if (hook?.key.test(key) === true && --hook.left === 0) {
+      const { act } = hook;
       hook = undefined;
-      await due.act();
+      await act();
     }
     const done = await run();
     stored.set(key, operation.store === "records" ? (operation.draft?.body ?? "") : "");
@@ -79,11 +79,11 @@ function stackOf(stack: string, options: MemoryBackendOptions = {}) {
     definition,
     client,
     context: async () => (await openStack(stack)).context,
-    beforeWrite: (key: RegExp, act: () => unknown) => void (hook = { key, act }),
+    beforeWrite: (key: RegExp, act: () => unknown, nth = 1) =>
+      void (hook = { key, act, left: nth }),
     asks: async (id: string, wait: string) => {
-      const asked = async () =>
-        (await client.executions.get(id).catch(() => undefined))?.pendingWaits;
-      await expect.poll(asked).toMatchObject([{ id: wait }]);
+      const found = async () => client.executions.get(id).catch(() => undefined);
+      await expect.poll(found).toMatchObject({ status: "waiting", pendingWaits: [{ id: wait }] });
     },
     stored: () => stored,
   };
