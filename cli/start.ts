@@ -17,9 +17,9 @@ process.on("warning", (warning) => {
   if (!isOurs) stderr.write(`${warning.name}: ${warning.message}\n`);
 });
 stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit(0); // `kitaru … | head`
+  if (error.code === "EPIPE") end(0); // `kitaru … | head`
   stderr.write(`error: The output cannot be written: ${error.message}.\n`);
-  process.exit(1);
+  end(1);
 });
 
 const io: Io = {
@@ -40,16 +40,29 @@ process.on("uncaughtException", (error) => {
       ? `${error.stack ?? error.message}\n`
       : `error: ${error.message} (outside any checkpoint; KITARU_DEBUG=1 shows where)\n`,
   );
-  process.exit(1);
+  end(1);
 });
 
+let isEnded = false;
+process.on("exit", (status) => {
+  if (isEnded) return;
+  stderr.write(
+    `error: The process was ended with code ${status} before the command was done: by process.exit() in a flow, or in what it imports. Executions that were under way go on with: kitaru executions resume ID\n`,
+  );
+  if (status === 0) process.exitCode = 1;
+});
 const code = await runProgram(process.argv.slice(2), io);
 // a flow's module may hold servers and connections open
 await Promise.all([
   new Promise((done) => write("", done)),
   new Promise((done) => stderr.write("", done)),
 ]);
-process.exit(code);
+end(code);
+
+function end(status: number): never {
+  isEnded = true;
+  process.exit(status);
+}
 
 function onInterrupt(stop: () => void): () => void {
   const signals = ["SIGINT", "SIGTERM"] as const;

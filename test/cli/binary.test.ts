@@ -174,6 +174,25 @@ test.concurrent("what a flow prints goes beside the progress, the result alone t
   expect(JSON.parse(json.out)).toMatchObject({ command: "run", item: { output: 3 } });
 });
 
+test.concurrent("a flow that ends the process is told, and is no success", async () => {
+  await writeFile(
+    join(root, "leaves.ts"),
+    `import { checkpoint, flow } from ${JSON.stringify(source("core/index.ts"))};
+    const leave = checkpoint("leave", (code: number) => process.exit(code));
+    export const leaves = flow("leaves", async (code: number) => leave(code));`,
+  );
+  for (const [given, code] of [
+    [0, 1],
+    [7, 7],
+  ]) {
+    const ran = await run("run", "leaves.ts", "--input", String(given));
+    expect(ran).toMatchObject({ code, out: "" });
+    expect(ran.err).toContain(
+      `error: The process was ended with code ${given} before the command was done: by process.exit() in a flow`,
+    );
+  }
+});
+
 test.concurrent("a project without a module type, and one that cannot be parsed", async () => {
   const folder = await mkdtemp(join(tmpdir(), "kitaru-typeless-"));
   await writeFile(join(folder, "package.json"), "{}");
