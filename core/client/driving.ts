@@ -100,7 +100,7 @@ function checkResumable(execution: LoadedExecution, id: string, now: number): vo
     throw new KitaruStateError(
       `Execution ${id} has ended (${status}); there is nothing to resume.${status === "failed" ? ` \`kitaru executions retry ${id}\` tries the call that failed again.` : ""}`,
     );
-  if (status !== "waiting" || isOverdue(execution, now)) return;
+  if (status !== "waiting" || isOverdue(execution, id, now)) return;
   const waits = pendingWaitsOf(execution.journal.state, readInbox(execution.inbox));
   if (waits.length === 0) return;
   const ids = waits.map(({ wait }) => wait.id);

@@ -2,11 +2,12 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 
 import { type TestStack, testStack } from "../../testing/test-stack.ts";
 import { registry } from "../engine/definitions.ts";
+import { load } from "../engine/session.ts";
 import { checkpoint } from "../primitives/checkpoint.ts";
 import { flow } from "../primitives/flow.ts";
 import { sleep } from "../primitives/sleep.ts";
 import { wait } from "../primitives/wait.ts";
-import { askersOf, restOf } from "./rest.ts";
+import { askersOf, isOverdue, restOf } from "./rest.ts";
 
 let stack: TestStack;
 beforeEach(async () => {
@@ -78,4 +79,19 @@ test("an isolated attempt that runs is no rest, unless the flow itself asks", as
   working.resolve();
   await approve.answer("b");
   await Promise.all(started.map((handle) => handle.result()));
+});
+
+test("a flow is overdue when its own time is over, or that of something it rests on", async () => {
+  const gate = wait("gate");
+  const late = flow("late", { timeout: "1 day" }, async () => gate());
+  const naps = flow("naps", async () => Promise.all([gate(), sleep("1 hour")]));
+  late.run(undefined, { id: "a" });
+  naps.run(undefined, { id: "b" });
+  const hours = async (id: string, count: number): Promise<boolean> => {
+    await expect.poll(() => rest(id)).toBe("wait");
+    const execution = await load(stack.runtime.context, id);
+    return isOverdue(execution, id, stack.clock.now() + count * 3_600_000);
+  };
+  expect([await hours("a", 23), await hours("a", 24)]).toEqual([false, true]);
+  expect([await hours("b", 0), await hours("b", 1)]).toEqual([false, true]);
 });

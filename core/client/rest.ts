@@ -1,6 +1,6 @@
 import type { EngineContext } from "../engine/context.ts";
 import { load } from "../engine/session.ts";
-import { statusOf } from "../engine/status.ts";
+import { presentHead, statusOf } from "../engine/status.ts";
 import type { OpeningEntry } from "../journal/entry.ts";
 import { headKey, readHead } from "../journal/head.ts";
 import { readInbox } from "../journal/inbox.ts";
@@ -24,7 +24,7 @@ export async function restOf(
   if (
     statusOf(execution, id, now) !== "waiting" ||
     inbox.items.some((item) => !state.items.has(item.i)) ||
-    isOverdue(execution, now)
+    isOverdue(execution, id, now)
   )
     return undefined;
   if (pendingWaitsOf(state, inbox).length > 0) return "wait";
@@ -32,10 +32,10 @@ export async function restOf(
 }
 
 /** Whether the time of something an execution rests on has come, so that an advance takes it further. */
-export function isOverdue({ head, journal }: LoadedExecution, now: number): boolean {
-  const timeoutAt = head === undefined ? undefined : readHead(head).facts.timeoutAt;
+export function isOverdue(execution: LoadedExecution, id: string, now: number): boolean {
+  const { timeoutAt } = presentHead(execution, id).facts;
   if (timeoutAt !== undefined && timeoutAt <= now) return true;
-  return [...journal.state.pending()].some(
+  return [...execution.journal.state.pending()].some(
     (open) => open.t !== "scheduled" && open.due !== undefined && open.due <= now,
   );
 }
