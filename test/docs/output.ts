@@ -63,17 +63,21 @@ function isSame(shown: string, printed: string, ids: Ids): boolean {
 
 /** Without what differs from run to run. */
 function plain(line: string): string {
-  return line
-    .replaceAll(idPattern, "ID")
-    .replaceAll(/\bprocess \d+/g, "process N")
-    .replaceAll(/\b00\d{13}\//g, "CURSOR/")
-    .replaceAll(/\bNode\.js [\d.]+/g, "Node.js VERSION")
-    .replaceAll(/\d+(?:\.\d+)? [kMG]B free/g, "SPACE free")
-    .replaceAll(/\d+(?:\.\d+)?ms\b/g, "SPAN")
-    .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "TIME")
-    .replaceAll(/\b\d+(?:\.\d+)? (?:ms|s|min)\b/g, "SPAN")
-    .replaceAll(/"(\w*[mM]s|latencyMs)": ?\d+/g, '"$1":N')
-    .replaceAll(/(?:in SPAN|SPAN ago|\bnow\b)/g, "WHEN")
-    .replaceAll(/ {2,}/g, "  ")
-    .trimEnd();
+  return (
+    line
+      .replaceAll(idPattern, "ID")
+      .replaceAll(/\bprocess \d+/g, "process N")
+      .replaceAll(/\b00\d{13}\//g, "CURSOR/")
+      .replaceAll(/\bNode\.js [\d.]+/g, "Node.js VERSION")
+      .replaceAll(/\d+(?:\.\d+)? [kMG]B free/g, "SPACE free")
+      // an exported journal names hosts and processes
+      .replaceAll(/(\d blobs?), \d+(?:\.\d+)? [kMG]?B\)/g, "$1, SIZE)")
+      .replaceAll(/\d+(?:\.\d+)?ms\b/g, "SPAN")
+      .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "TIME")
+      .replaceAll(/\b\d+(?:\.\d+)? (?:ms|s|min)\b/g, "SPAN")
+      .replaceAll(/"(\w*[mM]s|latencyMs)": ?\d+/g, '"$1":N')
+      .replaceAll(/(?:in SPAN|SPAN ago|\bnow\b)/g, "WHEN")
+      .replaceAll(/ {2,}/g, "  ")
+      .trimEnd()
+  );
 }
