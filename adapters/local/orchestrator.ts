@@ -65,6 +65,10 @@ export class LocalOrchestrator implements Orchestrator {
     return (await this.#ringOther(owner, "")) === "gone";
   }
 
+  drives(executionId: string): boolean {
+    return this.#drives.has(executionId);
+  }
+
   canDrive(code: FlowCode): boolean {
     return !this.#isClosed && this.#host?.knows(code) === true;
   }

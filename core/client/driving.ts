@@ -5,6 +5,7 @@ import { loadDefinitions } from "../engine/loading.ts";
 import type { Runtime } from "../engine/runtime.ts";
 import { load } from "../engine/session.ts";
 import { type Signal, nudge, signal } from "../engine/signal.ts";
+import { takeUp } from "../engine/restart.ts";
 import { settledStart } from "../engine/starts.ts";
 import { readStatus, statusOf } from "../engine/status.ts";
 import { KitaruStateError } from "../errors.ts";
@@ -65,7 +66,7 @@ const longestLookMs = 500;
 
 /**
  * Resolve to the status of an execution once it has ended or rests on a wait that nobody has answered, its own or one
- * of its children's. Rejects when this process drove it and had to give up. With `onRest`, a rest on time is told once.
+ * of its children's. Rejects when this process drove it and had to give up, or cannot take it over from one that is gone. With `onRest`, a rest on time is told once.
  */
 export async function untilRest(
   runtime: Runtime,
@@ -84,7 +85,19 @@ export async function untilRest(
       isTold = true;
       onRest?.();
     }
+    if (lookMs === longestLookMs) await takeOverIfGone(runtime, id);
   }
+}
+
+/** Take an execution over whose process has gone while somebody waits for it. Throws why, where that cannot be. */
+async function takeOverIfGone({ context }: Runtime, id: string): Promise<void> {
+  const { orchestrator } = context.backend;
+  if (orchestrator.isGone === undefined || orchestrator.drives?.(id) === true) return;
+  const execution = await load(context, id);
+  if (execution.journal.state.ended !== undefined) return;
+  const { drivenBy, problem } = await prepare(context, execution, false);
+  if (problem !== undefined) throw problem;
+  if (drivenBy === "this process") await takeUp(context, id);
 }
 
 /** Whether the process that ended an execution was gone before its head, its parent and those who wait heard of it. */

@@ -11,6 +11,7 @@ import { type BundleSource, type EngineContext, engineContext } from "./context.
 import { type Registry, registry as programRegistry } from "./definitions.ts";
 import { type Signal, type SignalResult, signal } from "./signal.ts";
 import { type StartExecution, startExecution } from "./start.ts";
+import { takeUp } from "./restart.ts";
 import { settledStart } from "./starts.ts";
 import { isReopened, readStatus } from "./status.ts";
 import { sweep } from "./sweep.ts";
@@ -77,7 +78,8 @@ export class Runtime {
   }
 
   /**
-   * Resolve to the head of an execution once it has ended, wherever it runs.
+   * Resolve to the head of an execution once it has ended, wherever it runs: here, when the process that drove it
+   * meanwhile is gone and its flow is at hand.
    * Rejects when this process drove it and had to give up. Undefined after `timeoutMs` of real time.
    * A rejection need not be handled.
    */
@@ -128,10 +130,16 @@ export class Runtime {
         const head = record && readHead(record);
         if (head !== undefined && isEnd(head.view.status) && !(await this.#isRetried(head)))
           return head;
+        if (pollMs === longestPollMs && !this.#isDriven(executionId))
+          await takeUp(this.context, executionId);
       }
     } finally {
       forget();
     }
+  }
+
+  #isDriven(executionId: string): boolean {
+    return this.backend.orchestrator.drives?.(executionId) === true;
   }
 
   async close(): Promise<void> {

@@ -106,6 +106,8 @@ export interface Orchestrator {
   stop(executionId: string): Promise<void>;
   /** Whether `owner` is known to be gone, so its claim need not be waited out. */
   isGone?(owner: string): Promise<boolean>;
+  /** Whether this process drives an execution, or rests with it; absent where orchestration runs elsewhere. */
+  drives?(executionId: string): boolean;
   /** Whether this process could take over an execution of this code; absent where orchestration runs elsewhere. */
   canDrive?(code: FlowCode): boolean;
   close?(): Promise<void>;

@@ -72,20 +72,29 @@ async function until(isSo: () => boolean): Promise<void> {
   while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
+/** Start an execution that is in the middle of a checkpoint; the result kills its process. */
+async function begun(id: string, file = "flows.ts"): Promise<() => Promise<void>> {
+  const marker = join(root, id);
+  const input = JSON.stringify(marker);
+  const { child, ran } = start(["run", `${file}:slow`, "--id", id, "--input", input]);
+  await until(() => existsSync(marker));
+  return async () => {
+    child.kill("SIGKILL");
+    await ran;
+  };
+}
+
 /** Start an execution and kill its process in the middle of a checkpoint. */
 async function killed(id: string): Promise<void> {
-  const marker = join(root, id);
-  const { child, ran } = start([
-    "run",
-    "flows.ts:slow",
-    "--id",
-    id,
-    "--input",
-    JSON.stringify(marker),
-  ]);
-  await until(() => existsSync(marker));
-  child.kill("SIGKILL");
-  await ran;
+  const kill = await begun(id);
+  await kill();
+}
+
+/** Wait until a process has said something on standard error. */
+async function hears(child: ChildProcess, text: string): Promise<void> {
+  let err = "";
+  child.stderr?.on("data", (part: string) => (err += part));
+  await until(() => err.includes(text));
 }
 
 test.concurrent("it prints its version, and one line for an error", async () => {
@@ -227,6 +236,26 @@ test.concurrent("a killed process's execution is resumed by another", async () =
   await killed("killed-1");
   const resumed = await run("executions", "resume", "killed-1");
   expect(resumed).toMatchObject({ code: 0, out: "second try\n" });
+});
+
+test.concurrent("a command that waits for another process takes over when that is killed", async () => {
+  const kill = await begun("killed-3");
+  const waiting = start(["executions", "resume", "killed-3"]);
+  await hears(waiting.child, "Another process drives it");
+  await kill();
+  expect(await waiting.ran).toMatchObject({ code: 0, out: "second try\n" });
+});
+
+test.concurrent("and says why when it cannot", async () => {
+  await writeFile(join(root, "lost.ts"), flows);
+  const kill = await begun("killed-4", "lost.ts");
+  const waiting = start(["executions", "resume", "killed-4"]);
+  await hears(waiting.child, "Another process drives it");
+  await rm(join(root, "lost.ts"));
+  await kill();
+  const { code, err } = await waiting.ran;
+  expect(code).toBe(1);
+  expect(err).toMatch(/error: \S+lost\.ts, the module of flow "slow", cannot be loaded: /);
 });
 
 test("dev takes up a killed process's execution, and stops cleanly when it is interrupted", async () => {

@@ -105,6 +105,22 @@ test.each(["counting", "delegating"])(
   },
 );
 
+test("whoever waits for a result takes over when the process that drove is killed meanwhile", async () => {
+  const file = join(root, "notes");
+  const first = run("holding", "e", file);
+  await first.says("started");
+  while ((await readFile(file, "utf8").catch(() => "")) === "") await pause(2);
+  const second = run("holding", "e", file);
+  await second.says("started");
+  const here = client.executions.untilRest("e");
+  await first.kill();
+  const { status, output } = await here;
+  expect(status).toBe("completed");
+  expect([second.pid, process.pid]).toContain(output);
+  expect(await second.says("result")).toBe(output);
+  expect(await readFile(file, "utf8")).toBe("held\nheld\n");
+});
+
 test("a child that a killed process left goes on with its parent", async () => {
   const file = join(root, "notes");
   const driver = run("delegating", "e", file);
