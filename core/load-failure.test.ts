@@ -41,6 +41,12 @@ test("neither this package's own lines nor those of others are", () => {
   expect(loadFailureOf(error)).toBe("KitaruUsageError: Two definitions");
 });
 
+test("nor those of Node", () => {
+  const error = new Error("Cannot find module '/app/none.ts'");
+  error.stack = `Error: ${error.message}\n    at finalizeResolution (node:internal/modules/esm/resolve:272:11)\n    at node:internal/main:1:1`;
+  expect(loadFailureOf(error)).toBe("Cannot find module '/app/none.ts'");
+});
+
 test("whatever is thrown has a line", () => {
   expect(loadFailureOf("no\nerror")).toBe("no");
   const bare = new Error("bare");

@@ -15,9 +15,8 @@ export function loadFailureOf(error: unknown): string {
 /** The line that cannot be parsed, which comes first, else the first of the user's own that ran. */
 function placeIn(stack: string): string | undefined {
   for (const line of stack.split("\n")) {
-    const found = /^(?: +at .*?)?(?:file:\/\/)?(?<file>\/[^()]+?):(?<line>\d+)(?::\d+)?\)?$/.exec(
-      line,
-    );
+    const found =
+      /^(?: +at (?:.*[ (])?)?(?:file:\/\/)?(?<file>\/[^()]+?):(?<line>\d+)(?::\d+)?\)?$/.exec(line);
     const { file = "", line: number = "" } = found?.groups ?? {};
     const isUsers = !file.includes("/node_modules/") && !file.startsWith(ownFolder);
     if (found !== null && isUsers) return `${decodeURI(file)}:${number}`;

@@ -44,6 +44,8 @@ interface InputOptions extends StackChoice {
   readonly interactive?: boolean;
 }
 
+/** A flow whose code takes longer than this to hear of its cancel may not do so at all. */
+const patienceMs = 3000;
 const statuses = ["queued", "running", "waiting", "completed", "failed", "cancelled", "damaged"];
 
 /** Add `kitaru executions …`. */
@@ -292,10 +294,19 @@ async function interactive(
 
 async function cancel(say: Console, id: string, options: StackChoice): Promise<void> {
   const opened = await openStack(options.stack);
-  await drive(say, opened, id, options, {
-    say: () => opened.executions.cancel(id),
-    said: () => "Cancelling",
-  });
+  const again = `${say.io.self} executions cancel ${id}${options.stack === undefined ? "" : ` --stack ${options.stack}`}`;
+  const impatience = setTimeout(
+    () => say.note(`Its code has not ended yet. To end it without waiting for that: ${again}`),
+    patienceMs,
+  );
+  try {
+    await drive(say, opened, id, options, {
+      say: () => opened.executions.cancel(id),
+      said: () => "Cancelling",
+    });
+  } finally {
+    clearTimeout(impatience);
+  }
 }
 
 async function retry(say: Console, id: string, options: StackChoice): Promise<void> {

@@ -258,6 +258,21 @@ test.concurrent("and says why when it cannot", async () => {
   expect(err).toMatch(/error: \S+lost\.ts, the module of flow "slow", cannot be loaded: /);
 });
 
+test.concurrent("a flow that does not end when it is cancelled ends when it is cancelled again", async () => {
+  await writeFile(
+    join(root, "stuck.ts"),
+    `import { flow } from ${JSON.stringify(source("core/index.ts"))};
+    export const stuck = flow("stuck", () => new Promise(() => undefined));`,
+  );
+  const running = start(["run", "stuck.ts", "--id", "stuck"]);
+  await hears(running.child, "stuck  stuck");
+  const cancelling = start(["executions", "cancel", "stuck"]);
+  await hears(cancelling.child, "To end it without waiting for that: ");
+  expect(await run("executions", "cancel", "stuck")).toMatchObject({ code: 0 });
+  expect(await cancelling.ran).toMatchObject({ code: 0, out: "cancelled  stuck\n" });
+  expect(await running.ran).toMatchObject({ code: 1 });
+});
+
 test("dev takes up a killed process's execution, and stops cleanly when it is interrupted", async () => {
   await makeRoot(); // it takes up whatever it finds
   await killed("killed-2");
