@@ -1,5 +1,5 @@
-// Holds what an import of the built package may load. A program that only defines flows pays for
-// nothing else; what a run needs is loaded by the run. Counts, not milliseconds: they do not vary.
+// Holds what an import of the built package may load: what defines flows and what drives them, in one
+// file, and nothing of a stack, which is loaded when it is opened. Counts, not milliseconds: they do not vary.
 import { execFileSync } from "node:child_process";
 import { statSync } from "node:fs";
 import { relative } from "node:path";
@@ -9,7 +9,7 @@ process.chdir(`${import.meta.dirname}/..`);
 
 /** Most files and KiB of this package. */
 const limits = {
-  kitaru: { files: 4, kib: 200 },
+  kitaru: { files: 4, kib: 360 },
   "kitaru/local": { files: 4, kib: 16 },
 };
 

@@ -12,6 +12,8 @@ export interface Call extends CallFields {
   readonly inputs: readonly Captured[];
   /** Its outcome, once the journal has it. */
   recorded: RecordedOutcome | undefined;
+  /** What the flow has been given for it. */
+  readonly promise: Promise<unknown>;
   readonly resolve: (value: unknown) => void;
   readonly reject: (reason: unknown) => void;
   settled: boolean;

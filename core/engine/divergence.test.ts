@@ -75,6 +75,7 @@ function call(kind: CallKind, spec: CallSpec, fields: Partial<Call> = {}): Call 
     h: "new",
     spec,
     inputs: [],
+    promise: Promise.resolve(),
     resolve: () => undefined,
     reject: () => undefined,
     recorded: undefined,

@@ -34,6 +34,7 @@ import { voidedBy } from "./retry-execution.ts";
 import { type CallSpec, type FlowScope, runInScope } from "./scope.ts";
 import type { Session } from "./session.ts";
 import { type StepOf, inTurns } from "./turns.ts";
+import { rejectRecorded, rejectedCall } from "./unheard.ts";
 
 /** How far a run got. */
 export type RunResult =
@@ -201,26 +202,27 @@ export class FlowRun implements FlowScope {
       if (recorded === undefined && (spec.kind === "checkpoint" || spec.kind === "flow"))
         captured = captureInputs(spec, inputs, id);
     } catch (error) {
-      return Promise.reject(namedError(spec, inputs, id, error));
+      return rejectedCall(namedError(spec, inputs, id, error));
     }
     this.#counters.set(name, count + 1);
     const ask = this.#asks++;
-    return new Promise((resolve, reject) => {
-      this.#asked({
-        id,
-        kind: spec.kind,
-        name,
-        ask,
-        h,
-        spec,
-        inputs: captured,
-        recorded,
-        resolve,
-        reject,
-        settled: false,
-        work: undefined,
-      });
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    this.#asked({
+      id,
+      kind: spec.kind,
+      name,
+      ask,
+      h,
+      spec,
+      inputs: captured,
+      recorded,
+      promise,
+      resolve,
+      reject,
+      settled: false,
+      work: undefined,
     });
+    return promise;
   }
 
   failTogether(thrown: unknown, failures: readonly unknown[]): void {
@@ -366,7 +368,7 @@ export class FlowRun implements FlowScope {
     if (known !== undefined) this.#unasked--;
     if (this.#cancelError !== undefined && isRefusedWhileCancelling(call)) {
       call.settled = true;
-      call.reject(this.#cancelError());
+      rejectRecorded(call, this.#cancelError());
       return;
     }
     this.#calls.set(call.id, call);
@@ -458,7 +460,7 @@ export class FlowRun implements FlowScope {
     }
     const error = reviveError(entry.err);
     this.#causes.set(error, { id, asks: this.#asks });
-    call.reject(error);
+    rejectRecorded(call, error);
     return undefined;
   }
 
@@ -475,7 +477,7 @@ export class FlowRun implements FlowScope {
       if (call.kind === "flow") this.background(cancelChild(this, call));
       this.#settle(call);
       call.work?.abort(this.#cancelError());
-      call.reject(this.#cancelError());
+      rejectRecorded(call, this.#cancelError());
     }
     this.#fresh = this.#fresh.filter((call) => !call.settled);
     return undefined;

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { KitaruContextError } from "../errors.ts";
 import type { LlmCall } from "../ports/model.ts";
 import type { CheckpointDefinition, FlowDefinition, WaitDefinition } from "./definitions.ts";
-import { heardAnyway, keepUnheard } from "./unheard.ts";
+import { keepUnheard } from "./unheard.ts";
 
 /** A call as a primitive asks for it. */
 export type CallSpec =
@@ -80,13 +80,6 @@ function whoseCode(): string | undefined {
   return scope.kind === "flow"
     ? `the flow of execution ${scope.executionId}`
     : `checkpoint ${scope.facts.callId} of execution ${scope.facts.executionId}`;
-}
-
-/** Ask for a call in a flow body. */
-export function askIn(scope: FlowScope, spec: CallSpec): Promise<unknown> {
-  const outcome = scope.ask(spec);
-  heardAnyway(outcome);
-  return outcome;
 }
 
 /** The scope the caller runs in, if any. */

@@ -4,12 +4,27 @@ const recorded = new WeakSet<object>();
 /** What code of an execution is said to be, in a warning. */
 export type WhoseCode = () => string | undefined;
 
-/** Take note that the failure of a call is recorded, and so is nobody's loss when nothing awaits it (yet). */
-export function heardAnyway(outcome: Promise<unknown>): void {
-  outcome.catch((failure: unknown) => {
-    if (typeof failure === "object" && failure !== null) recorded.add(failure);
-  });
+/** A call whose outcome somebody may or may not await. */
+interface Awaited {
+  readonly promise: Promise<unknown>;
+  readonly reject: (failure: unknown) => void;
 }
+
+/** Let a call fail. Its failure is recorded, and so is nobody's loss when nothing awaits it (yet). */
+export function rejectRecorded({ promise, reject }: Awaited, failure: unknown): void {
+  promise.catch(nothing);
+  if (typeof failure === "object" && failure !== null) recorded.add(failure);
+  reject(failure);
+}
+
+/** The outcome of a call that fails at once. Throws nothing. */
+export function rejectedCall(failure: unknown): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  rejectRecorded({ promise, reject }, failure);
+  return promise;
+}
+
+function nothing(): void {}
 
 /** Promises that were held back here: Node is not to warn when something awaits them after all. */
 const kept = new WeakSet<object>();

@@ -8,7 +8,7 @@ import {
 } from "../engine/definitions.ts";
 import type { Override } from "../engine/replay/override.ts";
 import { type RetryPolicy, neverRetry } from "../engine/retry.ts";
-import { askIn, flowScope } from "../engine/scope.ts";
+import { flowScope } from "../engine/scope.ts";
 import { KitaruUsageError } from "../errors.ts";
 import { mapConcurrently } from "./map.ts";
 import { overridable } from "./replay-target.ts";
@@ -127,7 +127,7 @@ export function checkpoint(
   const where = `checkpoint "${name}"`;
   const call = (...args: readonly unknown[]): Promise<unknown> => {
     try {
-      return askIn(flowScope(where), { kind: "checkpoint", definition, args });
+      return flowScope(where).ask({ kind: "checkpoint", definition, args });
     } catch (error) {
       return Promise.reject(error); // like every other failure of the call
     }

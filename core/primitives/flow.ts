@@ -5,7 +5,7 @@ import type { InvokeOptions } from "../deployments/invoke.ts";
 import type { Duration } from "../duration.ts";
 import { type FlowDefinition, checkName, definingRegistry } from "../engine/definitions.ts";
 import type { Override } from "../engine/replay/override.ts";
-import { askIn, flowScope } from "../engine/scope.ts";
+import { flowScope } from "../engine/scope.ts";
 import { isLoadingModules, never } from "../engine/loading.ts";
 import type { Runtime } from "../engine/runtime.ts";
 import { KitaruUsageError } from "../errors.ts";
@@ -129,7 +129,7 @@ export function flow(
     run: (input?: unknown, runOptions?: RunOptions) =>
       startRun({ definition, input, options: runOptions ?? {}, isInert: isLoadingModules() }),
     call: async (input?: unknown) =>
-      askIn(flowScope(`${name}.call()`), { kind: "flow", definition, input }),
+      flowScope(`${name}.call()`).ask({ kind: "flow", definition, input }),
     replay: (source: string | readonly string[], how: FlowReplayOptions<unknown> = {}) => {
       const replay = (id: string): FlowHandle<unknown> =>
         startReplayRun({ definition, source: id, options: how, isInert: isLoadingModules() });

@@ -1,4 +1,4 @@
-import { askIn, type CheckpointFacts, checkpointScope, currentScope } from "../engine/scope.ts";
+import { type CheckpointFacts, checkpointScope, currentScope } from "../engine/scope.ts";
 import { KitaruContextError } from "../errors.ts";
 import type { LlmCall } from "../ports/model.ts";
 
@@ -12,7 +12,7 @@ export function recordLlm(call: LlmCall): Promise<unknown> {
   const scope = currentScope();
   switch (scope?.kind) {
     case "flow":
-      return askIn(scope, { kind: "llm", call });
+      return scope.ask({ kind: "llm", call });
     case "checkpoint":
       return scope.llm(call);
     case undefined:

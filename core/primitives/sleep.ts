@@ -1,5 +1,5 @@
 import { type Duration, dueAt, parseDuration } from "../duration.ts";
-import { askIn, flowScope } from "../engine/scope.ts";
+import { flowScope } from "../engine/scope.ts";
 
 /**
  * Wait durably for a length of time or until a date; nothing runs meanwhile.
@@ -7,7 +7,7 @@ import { askIn, flowScope } from "../engine/scope.ts";
  */
 export async function sleep(length: Duration | Date): Promise<void> {
   const scope = flowScope("sleep()");
-  await askIn(scope, {
+  await scope.ask({
     kind: "sleep",
     length:
       length instanceof Date

@@ -1,7 +1,7 @@
 import { type Duration, parseDuration } from "../duration.ts";
 import { type WaitDefinition, checkName, definingRegistry } from "../engine/definitions.ts";
 import type { Override } from "../engine/replay/override.ts";
-import { askIn, flowScope } from "../engine/scope.ts";
+import { flowScope } from "../engine/scope.ts";
 import type { SchemaInput, SchemaOutput, StandardSchema } from "../schema.ts";
 import { activeRuntime } from "../stacks.ts";
 import { copied } from "./copied.ts";
@@ -96,7 +96,7 @@ export function wait<
     const scope = flowScope(`wait "${name}"`);
     const asked = { ...definition, ...call };
     const shown = asked.metadata === undefined ? {} : { metadata: copied(asked.metadata) };
-    return askIn(scope, { kind: "wait", definition: { ...asked, ...shown } });
+    return scope.ask({ kind: "wait", definition: { ...asked, ...shown } });
   };
   const say = async (
     what: { readonly kind: "answer"; readonly value: unknown } | { readonly kind: "abort" },

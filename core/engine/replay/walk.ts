@@ -8,6 +8,7 @@ import { startingNothing } from "../loading.ts";
 import { seededRandom } from "../prng.ts";
 import { type CallSpec, type FlowScope, runInScope } from "../scope.ts";
 import { inTurns } from "../turns.ts";
+import { rejectRecorded, rejectedCall } from "../unheard.ts";
 import type { GivenInputs } from "./given.ts";
 import { ReplayQueue } from "./queue.ts";
 import type { Decision, ReplayRules } from "./rules.ts";
@@ -70,6 +71,7 @@ export function walk(params: WalkParams): Promise<Walk> {
 
 interface OpenCall extends WalkedCall {
   readonly resolve: (value: unknown) => void;
+  readonly promise: Promise<unknown>;
   readonly reject: (reason: unknown) => void;
   settled: boolean;
 }
@@ -129,16 +131,16 @@ class BodyWalk implements FlowScope {
     try {
       h = hashOf(spec, inputsOf(spec));
     } catch (error) {
-      return Promise.reject(error);
+      return rejectedCall(error);
     }
     this.#counters.set(name, count + 1);
     const decision = rules.decide({ id, kind, name, h, settled: false });
     const ask = this.#calls.length;
     const call = { id, kind, name, ask, h, spec, decision, isUncertain: this.#isUncertain };
     onAsk?.(call);
-    return new Promise((resolve, reject) => {
-      this.#enqueue({ ...call, resolve, reject, settled: false });
-    });
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    this.#enqueue({ ...call, promise, resolve, reject, settled: false });
+    return promise;
   }
 
   failTogether(): void {}
@@ -201,7 +203,7 @@ class BodyWalk implements FlowScope {
     call.settled = true;
     this.#now = Math.max(this.#now, entry.at);
     if (entry.t === "completed") call.resolve(await this.#params.values.get(entry.out));
-    else call.reject(reviveError(entry.err));
+    else rejectRecorded(call, reviveError(entry.err));
   }
 
   /** Nothing is left to deliver: give code of the flow's own a moment, then stop. */
