@@ -14,7 +14,7 @@ const parkSeconds = 0.05;
  */
 const units = {
   write: { once: 8, isolated: 8, rest: 12.5 },
-  read: { once: 3, isolated: 7, rest: 4 },
+  read: { once: 3, isolated: 6, rest: 4 },
 } as const;
 /** Memory of the functions as KitaruRuntime makes them by default, in GB. */
 const advanceGb = 0.5;
