@@ -61,7 +61,7 @@ function warn(owner: string, reason: unknown): void {
 
 function described(reason: unknown): string {
   try {
-    return String(reason);
+    return String(reason).replace(/\.$/, "");
   } catch {
     return "a value that cannot be shown";
   }

@@ -11,6 +11,7 @@ import { type RetryPolicy, neverRetry } from "../engine/retry.ts";
 import { flowScope } from "../engine/scope.ts";
 import { KitaruUsageError } from "../errors.ts";
 import { mapConcurrently } from "./map.ts";
+import { checkOptions } from "./options.ts";
 import { overridable } from "./replay-target.ts";
 
 /** How often and when a failed attempt is followed by another. */
@@ -145,8 +146,21 @@ export function checkpoint(
 
 type AnyWork = (...args: never[]) => unknown;
 
+const optionNames = [
+  "retries",
+  "timeout",
+  "runtime",
+  "memoryMb",
+  "storageMb",
+  "type",
+  "cache",
+  "semantics",
+];
+const retryNames = ["attempts", "initialDelay", "factor", "maxDelay", "jitter", "retryIf"];
+
 function define(name: string, options: CheckpointOptions, fn: AnyWork): CheckpointDefinition {
   const where = `checkpoint "${name}"`;
+  checkOptions(where, options, optionNames);
   const { timeout, runtime = "inline", type, cache, semantics = "at-least-once" } = options;
   if (runtime !== "inline" && runtime !== "isolated")
     throw new KitaruUsageError(
@@ -205,6 +219,8 @@ function size(
 /** Turn the option into a policy. */
 export function retryPolicy(retries: CheckpointOptions["retries"], where: string): RetryPolicy {
   if (retries === undefined) return neverRetry;
+  if (typeof retries === "object" && retries !== null)
+    checkOptions(`${where}: retries`, retries, retryNames);
   const options: RetryOptions =
     typeof retries === "object" && retries !== null ? retries : { attempts: retries };
   const {

@@ -14,6 +14,7 @@ import { activeRuntime } from "../stacks.ts";
 import { cacheSetting, positiveDuration } from "./checkpoint.ts";
 import { type FlowHandle, type RunOptions, startInvoke, startRun } from "./handle.ts";
 import { type FlowReplayOptions, startReplayRun } from "./replay.ts";
+import { checkOptions, checkSchema } from "./options.ts";
 import { overridable } from "./replay-target.ts";
 import { definingModule } from "./source.ts";
 
@@ -166,6 +167,8 @@ function define(
   fn: AnyBody,
 ): FlowDefinition {
   const where = `flow "${name}"`;
+  checkOptions(where, options, ["input", "stack", "retries", "timeout", "cache"]);
+  checkSchema(where, "input", options.input);
   const { input, stack, retries = 0, timeout, cache } = options;
   if (!Number.isInteger(retries) || retries < 0)
     throw new KitaruUsageError(

@@ -19,6 +19,7 @@ import { type ExecutionStatus, type Head, headKey, isEnd, readHead } from "../jo
 import { reviveError } from "../journal/stored-error.ts";
 import { activeRuntime } from "../stacks.ts";
 import { copied } from "./copied.ts";
+import { checkOptions } from "./options.ts";
 
 /** Options of {@link Flow.run}. */
 export interface RunOptions {
@@ -59,6 +60,7 @@ export function startRun<T>({ definition, options, isInert, ...given }: RunParam
   const input = copied(given.input); // a schema may make something storable of what is not
   const runtime = isInert ? never : activeRuntime({ call: options.stack, flow: definition.stack });
   const started = runtime.then((opened) => {
+    checkOptions(`${definition.name}.run()`, options, ["id", "stack"]);
     const { stack, backend } = opened;
     const { name: flow, bundle, source } = definition;
     if (bundle === undefined && backend.capabilities.deployedOnly === true)

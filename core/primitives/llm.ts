@@ -5,6 +5,7 @@ import { identityOf } from "../models/identity.ts";
 import { checkRequest, toMessages } from "../models/request.ts";
 import type { LlmMessage, LlmRequest, LlmTools } from "../models/request.ts";
 import type { LlmCall } from "../ports/model.ts";
+import { checkOptions } from "./options.ts";
 import { overridable } from "./replay-target.ts";
 import { recordLlm } from "./scope.ts";
 
@@ -71,7 +72,7 @@ export interface Llm {
 export type RecordLlm = (call: LlmCall) => Promise<unknown>;
 
 const namePattern = /^[A-Za-z][A-Za-z0-9_-]{0,79}$/;
-const optionNames = new Set([
+const optionNames = [
   "model",
   "system",
   "schema",
@@ -82,7 +83,7 @@ const optionNames = new Set([
   "name",
   "retries",
   "record",
-]);
+];
 
 /** Make the primitive over the function that records calls. */
 export function createLlm(record: RecordLlm): Llm {
@@ -113,7 +114,7 @@ function toCall(
   prompt: string | readonly LlmMessage[],
   options: LlmOptions & { readonly schema?: StandardSchemaV1 },
 ): LlmCall {
-  checkOptionNames(options);
+  checkOptions("llm()", options, optionNames);
   const { name = "llm", system, ...rest } = options;
   checkName(name);
   const request = checkRequest({ ...defined(rest), messages: toMessages(prompt, system) });
@@ -142,14 +143,6 @@ function checkName(name: unknown): void {
   if (typeof name === "string" && namePattern.test(name)) return;
   throw new KitaruUsageError(
     `llm(): the name ${JSON.stringify(name)} does not fit. A name starts with a letter and has at most 80 letters, digits, _ and -.`,
-  );
-}
-
-function checkOptionNames(options: object): void {
-  const unknown = Object.keys(options).find((name) => !optionNames.has(name));
-  if (unknown === undefined) return;
-  throw new KitaruUsageError(
-    `llm(): "${unknown}" is not an option. Options: ${[...optionNames].join(", ")}.`,
   );
 }
 

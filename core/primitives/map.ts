@@ -1,5 +1,6 @@
 import { currentScope } from "../engine/scope.ts";
 import { KitaruUsageError } from "../errors.ts";
+import { checkOptions } from "./options.ts";
 
 interface Options {
   readonly concurrency?: number;
@@ -13,8 +14,10 @@ interface Options {
 export async function mapConcurrently<T, R>(
   items: Iterable<T>,
   fn: (item: T) => Promise<R>,
-  { concurrency = Infinity, settle = false }: Options,
+  options: Options,
 ): Promise<R[] | PromiseSettledResult<R>[]> {
+  checkOptions("map()", options, ["concurrency", "settle"]);
+  const { concurrency = Infinity, settle = false } = options;
   if (concurrency !== Infinity && !(Number.isInteger(concurrency) && concurrency >= 1))
     throw new KitaruUsageError(
       `map(): concurrency must be a whole number of at least 1, not ${String(concurrency)}.`,

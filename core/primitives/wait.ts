@@ -5,6 +5,7 @@ import { flowScope } from "../engine/scope.ts";
 import type { SchemaInput, SchemaOutput, StandardSchema } from "../schema.ts";
 import { activeRuntime } from "../stacks.ts";
 import { copied } from "./copied.ts";
+import { checkOptions, checkSchema } from "./options.ts";
 import { overridable } from "./replay-target.ts";
 
 /** Options of {@link wait}. */
@@ -79,7 +80,10 @@ export function wait<
   const T extends Duration | undefined = undefined,
 >(name: string, options: WaitOptions<S, T> = {}): Wait<Answer<S>, Result<S, T>> {
   checkName("wait()", name);
+  const where = `wait "${name}"`;
+  checkOptions(where, options, ["schema", "question", "metadata", "timeout"]);
   const { schema, question, metadata, timeout } = options;
+  checkSchema(where, "schema", schema);
   const definition: WaitDefinition = {
     kind: "wait",
     name,
@@ -88,12 +92,13 @@ export function wait<
     ...(metadata === undefined ? {} : { metadata }),
     ...(timeout === undefined
       ? {}
-      : { timeoutMs: parseDuration(timeout, `the timeout of wait "${name}"`) }),
+      : { timeoutMs: parseDuration(timeout, `the timeout of ${where}`) }),
   };
   definingRegistry().add(definition);
 
   const ask = async (call: WaitCallOptions = {}): Promise<unknown> => {
-    const scope = flowScope(`wait "${name}"`);
+    const scope = flowScope(where);
+    checkOptions(where, call, ["question", "metadata"]);
     const asked = { ...definition, ...call };
     const shown = asked.metadata === undefined ? {} : { metadata: copied(asked.metadata) };
     return scope.ask({ kind: "wait", definition: { ...asked, ...shown } });
@@ -101,8 +106,10 @@ export function wait<
   const say = async (
     what: { readonly kind: "answer"; readonly value: unknown } | { readonly kind: "abort" },
     executionId: string,
-    { call, stack }: AnswerOptions = {},
+    how: AnswerOptions = {},
   ): Promise<void> => {
+    checkOptions(`${name}.${what.kind}()`, how, ["call", "stack"]);
+    const { call, stack } = how;
     const runtime = await activeRuntime(stack === undefined ? {} : { stack });
     await runtime.signal(executionId, { ...what, target: call ?? name });
   };
