@@ -2,6 +2,7 @@ import { type Head, headDraft, isEnd, readHead } from "../journal/head.ts";
 import { type Inbox, duePartition, inboxDraft, readInbox, timeKey } from "../journal/inbox.ts";
 import type { LoadedExecution } from "../journal/load.ts";
 import type { StoredRecord } from "../ports/records.ts";
+import { takeUpAbandoned } from "./abandoned.ts";
 import type { EngineContext } from "./context.ts";
 import { load } from "./session.ts";
 import { restartExecution } from "./restart.ts";
@@ -13,7 +14,8 @@ const deletedAtOnce = 500;
 const pokes = 2;
 
 /**
- * Wake, restart or repair every execution that is overdue, and delete some of what has expired; returns how many were overdue.
+ * Wake, restart or repair every execution that is overdue, take up what processes that are gone had at work, and delete
+ * some of what has expired; returns how many executions that were.
  * One that cannot be read does not keep the others waiting: its error is thrown when all have had their turn.
  */
 export async function sweep(context: EngineContext): Promise<number> {
@@ -26,8 +28,12 @@ export async function sweep(context: EngineContext): Promise<number> {
   await context.backend.records
     .deleteExpired?.(deletedAtOnce)
     .catch((error: unknown) => failures.push(error));
+  const abandoned = await takeUpAbandoned(context).catch((error: unknown) => {
+    failures.push(error);
+    return 0;
+  });
   if (failures.length > 0) throw failures[0];
-  return overdue.size;
+  return overdue.size + abandoned;
 }
 
 async function* overdueIn(context: EngineContext, shard: number): AsyncGenerator<string> {

@@ -105,6 +105,25 @@ test.each(["counting", "delegating"])(
   },
 );
 
+test.each(["holding", "orphaning"])(
+  "a sweep takes up at once what a killed run of %s had at work, and leaves others' alone",
+  async (flow) => {
+    const file = join(root, "notes");
+    const driver = run(flow, "e", file);
+    await driver.says("started");
+    while ((await readFile(file, "utf8").catch(() => "")) === "") await pause(2);
+    const { host } = await activeRuntime();
+    expect(await host.sweep()).toBe(0);
+    expect(await host.sweep()).toBe(0);
+    await driver.kill();
+    expect(await host.sweep()).toBe(1);
+    const { status } = await client.executions.untilRest("e");
+    expect(status).toBe("completed");
+    expect((await readFile(file, "utf8")).trim().split("\n")).toHaveLength(2);
+    expect(await host.sweep()).toBe(0);
+  },
+);
+
 test("whoever waits for a result takes over when the process that drove is killed meanwhile", async () => {
   const file = join(root, "notes");
   const first = run("holding", "e", file);
