@@ -140,6 +140,7 @@ export type {
   DryRuns,
   ReplayAllOptions,
   ReplayFailure,
+  ReplayOneOptions,
   ReplayOptions,
   ReplayResult,
   ReplayResults,

@@ -21,6 +21,7 @@ interface CommandOptions {
   readonly skip?: readonly string[];
   readonly input?: string;
   readonly version?: number | "local";
+  readonly id?: string;
   readonly dryRun?: boolean;
   readonly wait?: boolean;
   readonly stack?: string;
@@ -47,6 +48,7 @@ export function addExecutionsReplay(group: Command, say: () => Console): void {
       "deployed version to run, or local, instead of the recorded one",
       replayVersion,
     )
+    .option("--id <id>", "id of the replay; makes it idempotent")
     .option("--dry-run", "tell what would be done; nothing runs and nothing is written")
     .option("--wait", "wait for the end also where other processes run it")
     .addOption(stackOption())
@@ -67,6 +69,8 @@ async function replay(
   const [id, ...others] = ids;
   if (id === undefined) throw new TypeError("the command line needs an id");
   if (options.dryRun === true) return dryRun(say, opened, ids, how);
+  if (others.length > 0 && options.id !== undefined)
+    throw new KitaruUsageError("--id names one replay; leave it out to replay several executions.");
   return others.length === 0
     ? replayOne(say, opened, id, how, options)
     : replayAll(say, opened, ids, how, options);
@@ -150,13 +154,16 @@ async function replayOne(
   opened: OpenedStack,
   source: string,
   how: ReplayOptions,
-  { stack, wait = false }: CommandOptions,
+  { id, stack, wait = false }: CommandOptions,
 ): Promise<void> {
   const isAsking = say.io.ask !== undefined && !say.isJson;
   const { executions } = opened;
   const unfollowed = new Set<() => void>();
   try {
-    const started = await executions.replay(source, how);
+    const started = await executions.replay(source, {
+      ...how,
+      ...(id === undefined ? {} : { id }),
+    });
     const params = { opened, id: started.id, stack, isAsking };
     unfollowed.add(watchExecution(say, params));
     say.note(`${say.style.bold(started.id)}  replays ${source}`);

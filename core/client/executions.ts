@@ -21,7 +21,7 @@ import {
   type DryRunOptions,
   type DryRuns,
   type ReplayAllOptions,
-  type ReplayOptions,
+  type ReplayOneOptions,
   type ReplayResult,
   type ReplayResults,
   dryRunAll,
@@ -166,7 +166,7 @@ export class Executions {
    */
   async replay(id: string, options: DryRunOptions): Promise<DryRun>;
   async replay(ids: readonly string[], options: DryRunOptions): Promise<DryRuns>;
-  async replay(id: string, options?: ReplayOptions): Promise<ReplayResult>;
+  async replay(id: string, options?: ReplayOneOptions): Promise<ReplayResult>;
   async replay(ids: readonly string[], options?: ReplayAllOptions): Promise<ReplayResults>;
   async replay(
     ids: string | readonly string[],

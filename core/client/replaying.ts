@@ -29,6 +29,12 @@ export interface ReplayOptions {
   readonly wait?: boolean;
 }
 
+/** Options for replaying one execution. */
+export interface ReplayOneOptions extends ReplayOptions {
+  /** Makes the replay idempotent: the same id and changes give the replay that is there. @default a new id */
+  readonly id?: string;
+}
+
 /** Options for replaying several executions. */
 export interface ReplayAllOptions extends ReplayOptions {
   /** `fail`: stop and throw at the first that cannot be replayed; those started before it go on. @default "collect" */
@@ -80,9 +86,9 @@ export interface ReplayResults {
 export async function replayOne(
   runtime: Runtime,
   source: string,
-  options: ReplayOptions,
+  options: ReplayOneOptions,
 ): Promise<ReplayResult> {
-  const id = newExecutionId();
+  const { id = newExecutionId() } = options;
   await startReplay(runtime.context, {
     ...(await requestOf(runtime, source, options)),
     id,

@@ -52,6 +52,23 @@ test("the recorded research is overridden and what follows runs", async () => {
   });
 });
 
+test("--id makes a replay idempotent", async () => {
+  await started("writing", { topic: "kitaru" }, "source");
+  const first = await replay("source", ...edited, "--id", "mine");
+  expect(first).toMatchObject({ code: 0, out: "PUBLISHED: Draft from edited notes for kitaru\n" });
+  expect(first.err).toMatch(/^mine {2}replays source\n/);
+  const again = await replay("source", ...edited, "--id", "mine");
+  expect(again).toMatchObject({ code: 0, out: first.out });
+  const listed = await run("executions", "list", "--replay-of", "source", "-o", "json");
+  expect(JSON.parse(listed.out)).toMatchObject({ count: 1, items: [{ id: "mine" }] });
+  const other = await replay("source", "--from", "research", "--id", "mine");
+  expect(other).toMatchObject({ code: 1, err: expect.stringContaining("mine") });
+  const several = await replay("source", "mine", "--id", "ours");
+  expect(several.err).toBe(
+    "error: --id names one replay; leave it out to replay several executions.\n",
+  );
+});
+
 test("--dry-run tells what would be done, and leaves no execution", async () => {
   await started("writing", { topic: "kitaru" }, "source");
   const ran = await replay("source", ...edited, "--dry-run");
