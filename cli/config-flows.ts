@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { registry } from "../core/engine/definitions.ts";
 import { KitaruUsageError } from "../core/errors.ts";
 import { currentConfig } from "../core/stacks.ts";
-import { loadModule } from "./flow-target.ts";
+import { loadModule } from "./load-module.ts";
 
 /** Flows of a project, and the files that define them. */
 export interface ConfigFlows {

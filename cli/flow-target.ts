@@ -1,13 +1,9 @@
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
-import { pathToFileURL } from "node:url";
 import { type FlowDefinition, registry } from "../core/engine/definitions.ts";
-import { loadDefinitions } from "../core/engine/loading.ts";
 import { KitaruUsageError } from "../core/errors.ts";
-import { loadFailureOf } from "../core/load-failure.ts";
-
-/** A module that awaits something of its own at its top level is not waited for beyond this. */
-const longestLoadMs = 5000;
+import { loadConfigFlows } from "./config-flows.ts";
+import { loadModule } from "./load-module.ts";
 
 /** Find the flow that `FILE:FLOW` names: by the flow's name, or by the name of its export. */
 export async function loadFlowTarget(target: string, cwd: string): Promise<FlowDefinition> {
@@ -19,31 +15,9 @@ export async function loadFlowTarget(target: string, cwd: string): Promise<FlowD
 }
 
 /**
- * Load a module for what it defines; undefined when it goes on with something of its own after that.
- * Throws a usage error when there is no such file, or when it cannot be loaded.
+ * File and flow of `FILE:FLOW`, of `FILE` alone, or of the name of a flow in the modules of the config.
+ * Throws a usage error when there is none.
  */
-export async function loadModule(
-  file: string,
-  isEnough: () => boolean = () => false,
-): Promise<Readonly<Record<string, unknown>> | undefined> {
-  const start = Date.now();
-  let exports: Record<string, unknown> | undefined;
-  const load = async (): Promise<void> => {
-    exports = (await import(pathToFileURL(file).href)) as Record<string, unknown>;
-  };
-  const isStuck = (): boolean =>
-    Date.now() - start > longestLoadMs && registry.flowNames().length > 0;
-  try {
-    await loadDefinitions(load, () => isEnough() || isStuck());
-  } catch (error) {
-    throw new KitaruUsageError(`${file} cannot be loaded: ${loadFailureOf(error)}`, {
-      cause: error,
-    });
-  }
-  return exports;
-}
-
-/** File and flow of `FILE:FLOW`, or of `FILE` alone. Throws a usage error when there is no such file. */
 export async function splitTarget(
   target: string,
   cwd: string,
@@ -58,9 +32,27 @@ export async function splitTarget(
     );
   const file = resolve(cwd, path);
   const found = await stat(file).catch(() => undefined);
+  if (found === undefined && !hasName && /^[A-Za-z][A-Za-z0-9_-]*$/.test(path))
+    return configFlow(path, file);
   if (found === undefined) throw new KitaruUsageError(`There is no file ${file}.`);
   if (!found.isFile()) throw new KitaruUsageError(`${file} is not a file. Write FILE:FLOW.`);
   return { file, name };
+}
+
+async function configFlow(
+  name: string,
+  file: string,
+): Promise<{ readonly file: string; readonly name: string }> {
+  const { flows } = await loadConfigFlows();
+  const found = named(name);
+  if (found?.source !== undefined) return { file: found.source, name: found.name };
+  throw new KitaruUsageError(
+    `There is no file ${file}, and ${
+      flows.length === 0
+        ? 'no flow that the config names by its module (flows: ["./flows/*.ts"])'
+        : `no flow "${name}" in the modules of the config, which define: ${flows.join(", ")}`
+    }. Write FILE:FLOW.`,
+  );
 }
 
 function named(name: string): FlowDefinition | undefined {

@@ -19,8 +19,11 @@ interface RunOptions {
 export function addRun(program: Command, say: () => Console): void {
   program
     .command("run")
-    .description("start a flow of a file, and follow it")
-    .argument("<file:flow>", "module and flow, such as flows/review.ts:review_flow")
+    .description("start a flow, and follow it")
+    .argument(
+      "<file:flow>",
+      "module and flow, such as flows/review.ts:review_flow, or a flow of the config",
+    )
     .option("-i, --input <json>", "input as JSON, or @FILE to read it from (@- is standard input)")
     .option("--id <id>", "makes the start idempotent")
     .addOption(stackOption())

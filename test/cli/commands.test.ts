@@ -581,3 +581,19 @@ test("help and version are results", async () => {
   const debug = await kitaru({ cwd: root, env: { KITARU_DEBUG: "1" } }, "executions", "get", "x");
   expect(debug.err).toMatch(/error: There is no execution[\s\S]* {4}at /);
 });
+
+test("a flow of the config is run by its name", async () => {
+  const module = `import { flow } from ${JSON.stringify(join(core, "index.ts"))};
+    export const greetAll = flow("greet_all", async (name: string) => "Hi " + name);`;
+  await mkdir(join(root, "flows"));
+  await writeFile(join(root, "flows", "greet.ts"), module);
+  expect(await fails("run", "greet_all")).toBe(
+    `run [usage] There is no file ${root}/greet_all, and no flow that the config names by its module (flows: ["./flows/*.ts"]). Write FILE:FLOW.`,
+  );
+  setConfig({ flows: ["./flows/*.ts"] });
+  expect(await run("run", "greet_all", "--input", '"Ana"')).toMatchObject({ out: "Hi Ana\n" });
+  expect(await run("run", "greetAll", "--input", '"Ben"')).toMatchObject({ out: "Hi Ben\n" });
+  expect(await fails("run", "greet_none")).toMatch(
+    /no flow "greet_none" in the modules of the config, which define: .*greet_all.*\. Write FILE:FLOW\.$/,
+  );
+});
