@@ -43,12 +43,12 @@ async function configFlow(
   name: string,
   file: string,
 ): Promise<{ readonly file: string; readonly name: string }> {
-  const { flows } = await loadConfigFlows();
+  const { files, flows } = await loadConfigFlows();
   const found = named(name);
   if (found?.source !== undefined) return { file: found.source, name: found.name };
   throw new KitaruUsageError(
     `There is no file ${file}, and ${
-      flows.length === 0
+      files.length === 0
         ? 'no flow that the config names by its module (flows: ["./flows/*.ts"])'
         : `no flow "${name}" in the modules of the config, which define: ${flows.join(", ")}`
     }. Write FILE:FLOW.`,
