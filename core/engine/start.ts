@@ -43,10 +43,7 @@ const idPattern = /^[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,199}$/;
  * Throws a state error (`conflict`) when the id belongs to another flow or input.
  */
 export async function startExecution(context: EngineContext, start: StartExecution): Promise<Head> {
-  if (!idPattern.test(start.id))
-    throw new KitaruUsageError(
-      `The execution id ${JSON.stringify(start.id)} is not allowed. An id has at most 200 letters, digits, "_", ".", ":", "/", "@" and "-", and starts with a letter or digit.`,
-    );
+  checkId(start);
   const input = await checkedInput(start);
   const head = await newHead(context, start, input);
   const { records, orchestrator, capabilities } = context.backend;
@@ -62,6 +59,15 @@ export async function startExecution(context: EngineContext, start: StartExecuti
     await orchestrator.start(startParams(stored.facts));
   else await takeUp(context, start.id);
   return stored;
+}
+
+function checkId({ id, parent }: StartExecution): void {
+  if (typeof id === "string" && idPattern.test(id)) return;
+  throw new KitaruUsageError(
+    parent === undefined
+      ? `The execution id ${JSON.stringify(id)} is not allowed. An id has at most 200 letters, digits, "_", ".", ":", "/", "@" and "-", and starts with a letter or digit.`
+      : `Child flows are nested too deeply: ${parent.call} of execution ${parent.id} would have an id of ${id.length} characters, and 200 are the most. Nest fewer of them, or give the flows shorter names.`,
+  );
 }
 
 /** Only where processes drive executions can one leave them to another. */

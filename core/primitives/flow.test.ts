@@ -384,6 +384,17 @@ describe("call", () => {
     expect(await twice(stack, fan, undefined, { id: "o" })).toEqual([1, 3, 6]);
   });
 
+  test("nested too deeply for an id, it fails with what to do", async () => {
+    const deep = flow("deep", async (left: number): Promise<number> => {
+      if (left === 0) return 0;
+      return 1 + (await (deep as unknown as { call(n: number): Promise<number> }).call(left - 1));
+    });
+    expect(await deep.run(20, { id: "e" }).result()).toBe(20);
+    await expect(deep.run(40, { id: "e2" }).result()).rejects.toThrow(
+      /^Child flows are nested too deeply: deep:0 of execution e2\/\S+ would have an id of 205 characters, and 200 are the most\./,
+    );
+  });
+
   test("outside a flow, and inside a checkpoint, it is a context error", async () => {
     const inner = flow("inner", async () => 1);
     expect(await failureOf(inner.call())).toMatchObject({

@@ -109,9 +109,13 @@ test("as() describes an override", () => {
 });
 
 test("outside a flow llm() and durableModel() say where they belong", async () => {
-  const misplaced = expect.objectContaining({ code: "context" }) as Error;
-  await expect(boundLlm("Hi")).rejects.toThrow(misplaced);
+  const misplaced = (what: string): Error =>
+    expect.objectContaining({
+      code: "context",
+      message: `${what} outside a flow. Do that in the body of a flow or inside a checkpoint.`,
+    }) as Error;
+  await expect(boundLlm("Hi")).rejects.toThrow(misplaced("llm() was called"));
   await expect(durableModel(scriptedModel(["x"])).doGenerate({ prompt: [] })).rejects.toThrow(
-    misplaced,
+    misplaced("A durableModel() was asked"),
   );
 });

@@ -7,8 +7,11 @@ export function checkpointContext(): CheckpointFacts {
   return checkpointScope("checkpointContext()").facts;
 }
 
-/** Record a model call where the caller runs: as a call of its own in a flow body, under the checkpoint inside one. */
-export function recordLlm(call: LlmCall): Promise<unknown> {
+/**
+ * Record a model call where the caller runs: as a call of its own in a flow body, under the checkpoint inside one.
+ * @param done what the user did, for the message where neither is
+ */
+export function recordLlm(call: LlmCall, done = "llm() was called"): Promise<unknown> {
   const scope = currentScope();
   switch (scope?.kind) {
     case "flow":
@@ -17,7 +20,7 @@ export function recordLlm(call: LlmCall): Promise<unknown> {
       return scope.llm(call);
     case undefined:
       throw new KitaruContextError(
-        "llm() was called outside a flow. Call it in the body of a flow or inside a checkpoint.",
+        `${done} outside a flow. Do that in the body of a flow or inside a checkpoint.`,
       );
   }
 }
