@@ -1,3 +1,4 @@
+import { relative } from "node:path";
 import type { Command } from "commander";
 import type { Runtime } from "../../core/engine/runtime.ts";
 import { messageOf } from "../../core/errors.ts";
@@ -6,6 +7,7 @@ import { loadConfigFlows } from "../config-flows.ts";
 import { type Console, type OpenedStack, openStack } from "../console.ts";
 import { statusText } from "../execution-text.ts";
 import { KitaruUsageError } from "../../core/errors.ts";
+import { LoadedFiles } from "../loaded-files.ts";
 import { stackOption } from "../options.ts";
 import { watchProgress } from "../progress.ts";
 import { oneLine, plural } from "../text.ts";
@@ -24,6 +26,7 @@ export function addDev(program: Command, say: () => Console): void {
 }
 
 async function dev(say: Console, { stack }: { readonly stack?: string }): Promise<void> {
+  const loaded = new LoadedFiles();
   const { files, flows } = await loadConfigFlows();
   const opened = await openStack(stack);
   const deployed = await deployedFlows(opened);
@@ -39,13 +42,14 @@ async function dev(say: Console, { stack }: { readonly stack?: string }): Promis
     `Stack ${say.style.bold(runtime.stack)}: ${plural(flows.length, "flow")} from ${plural(files.length, "file")}${inParens(flows)}${deployedText(deployed)}. Interrupt to stop.`,
   );
   try {
-    const picked = await sweepUntil(say, runtime, stop.signal);
+    const picked = await sweepUntil(say, runtime, loaded, stop.signal);
     say.item({ stack: runtime.stack, flows, deployed, picked }, [
       "Stopped; executions go on when this runs again.",
     ]);
   } finally {
     stopListening();
     stopWatching();
+    loaded.close();
   }
 }
 
@@ -63,10 +67,16 @@ function inParens(names: readonly string[]): string {
 }
 
 /** Sweep until told to stop; how many executions were overdue. */
-async function sweepUntil(say: Console, runtime: Runtime, signal: AbortSignal): Promise<number> {
+async function sweepUntil(
+  say: Console,
+  runtime: Runtime,
+  loaded: LoadedFiles,
+  signal: AbortSignal,
+): Promise<number> {
   let picked = 0;
   let lastProblem = "";
   while (!signal.aborted) {
+    tellChanges(say, loaded);
     try {
       picked += await runtime.host.sweep();
       lastProblem = "";
@@ -78,6 +88,17 @@ async function sweepUntil(say: Console, runtime: Runtime, signal: AbortSignal): 
     await pause(signal);
   }
   return picked;
+}
+
+/** A module cannot be loaded anew: executions of changed code would not match what they have recorded. */
+function tellChanges(say: Console, loaded: LoadedFiles): void {
+  const files = loaded.changed().map((file) => relative(say.io.cwd, file));
+  if (files.length === 0) return;
+  say.note(
+    say.style.yellow(
+      `${files.join(", ")} changed. This process goes on with what it has loaded; start it again to run the change.`,
+    ),
+  );
 }
 
 function pause(signal: AbortSignal): Promise<void> {

@@ -280,6 +280,11 @@ test("dev takes up a killed process's execution, and stops cleanly when it is in
   let told = "";
   child.stderr?.on("data", (text: string) => (told += text));
   await until(() => /killed-2 {2}completed/.test(told));
+  expect(told).not.toContain("changed");
+  await writeFile(join(root, "flows.ts"), `${flows}// changed`);
+  await until(() =>
+    told.includes("flows.ts changed. This process goes on with what it has loaded;"),
+  );
   child.kill("SIGINT");
   const { code, out, err } = await ran;
   expect([code, out]).toEqual([0, "Stopped; executions go on when this runs again.\n"]);
