@@ -137,7 +137,9 @@ function reopen(inbox: Inbox, state: JournalState, ended: EndedEntry, now: numbe
     (said) => said.kind === "retry" && !state.items.has(said.i) && mayReopen(said, ended),
   );
   if (item === undefined) return [];
-  return [{ t: "retried", voids: voidedBy(state, ended), item: item.i, at: now }];
+  const { logs } = ended;
+  const told = logs === undefined ? {} : { logs };
+  return [{ t: "retried", voids: voidedBy(state, ended), ...told, item: item.i, at: now }];
 }
 
 function mayReopen(item: InboxItem & { readonly kind: "retry" }, { status }: EndedEntry): boolean {

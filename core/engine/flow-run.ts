@@ -70,10 +70,15 @@ interface FlowRunParams {
   readonly isReplay: boolean;
 }
 
-/** A call that failed, and how many calls had been asked when the flow was told. */
-interface Cause {
-  readonly id: string;
+/** How many calls the flow had asked and entries it had logged when it was told of something. */
+interface Progress {
   readonly asks: number;
+  readonly logs: number;
+}
+
+/** A call that failed, and how far the flow had come when it was told. */
+interface Cause extends Progress {
+  readonly id: string;
 }
 
 type Step = StepOf<RunResult>;
@@ -142,8 +147,8 @@ export class FlowRun implements FlowScope {
   #failure: { readonly error: unknown } | undefined;
   #divergence: Divergence | undefined;
   #cancelError: (() => Error) | undefined;
-  /** How many calls had been asked when the cancel was delivered. */
-  #cancelAsks: number | undefined;
+  /** How far the flow had come when the cancel was delivered. */
+  #cancelledAt: Progress | undefined;
   #closed = false;
   #ended = false;
   #wakeUp: (() => void) | undefined;
@@ -459,7 +464,7 @@ export class FlowRun implements FlowScope {
       return undefined;
     }
     const error = reviveError(entry.err);
-    this.#causes.set(error, { id, asks: this.#asks });
+    this.#causes.set(error, { id, ...this.#progress() });
     rejectRecorded(call, error);
     return undefined;
   }
@@ -469,7 +474,7 @@ export class FlowRun implements FlowScope {
     const { entry } = this.state.cancelling ?? {};
     if (entry === undefined) return undefined;
     this.#now = Math.max(this.#now, entry.at);
-    this.#cancelAsks = this.#asks;
+    this.#cancelledAt = this.#progress();
     this.#cancelError =
       entry.reason === "timeout" ? () => this.#timeoutError() : () => this.#cancelledError();
     for (const call of this.#calls.values()) {
@@ -780,21 +785,22 @@ export class FlowRun implements FlowScope {
 
   /** The end of a flow that was told to. */
   #cut(status: "cancelled" | "failed", error: Error): EndedEntry {
-    const asks = this.#cancelAsks ?? this.#asks; // over before it saw it: nothing was asked after
-    return this.#endedEntry({ status, err: storeError(error), asks });
+    const progress = this.#cancelledAt ?? this.#progress(); // over before it saw it: nothing came after
+    return this.#endedEntry({ status, err: storeError(error), ...progress });
   }
 
   #failed(error: unknown): EndedEntry {
     return this.#endedEntry({ status: "failed", err: storeError(error), ...this.#causeOf(error) });
   }
 
-  #causeOf(error: unknown): Pick<EndedEntry, "cause" | "causes" | "asks"> {
+  #causeOf(error: unknown): Pick<EndedEntry, "cause" | "causes" | "asks" | "logs"> {
     const found = this.#failuresIn(error);
     const [first, ...others] = new Set(found.map(({ id }) => id));
     if (first === undefined) return {};
     const causes = [...others, ...this.#untoldFailures()];
     const asks = Math.max(...found.map((cause) => cause.asks)); // it let them through when it had been told of all
-    return { cause: first, ...(causes.length === 0 ? {} : { causes }), asks };
+    const logs = Math.max(...found.map((cause) => cause.logs));
+    return { cause: first, ...(causes.length === 0 ? {} : { causes }), asks, logs };
   }
 
   /** The calls whose failures the flow let through: themselves, gathered into one, or wrapped as a cause. */
@@ -829,7 +835,13 @@ export class FlowRun implements FlowScope {
     if (used >= this.params.flow.retries) return undefined;
     const unwritten = this.#pending.slice(0, this.#delivered).filter(isKnownOutcome);
     const voids = voidedBy(this.state, ended, unwritten);
-    return { t: "retried", voids, auto: true, at: ended.at };
+    const { logs } = ended;
+    const told = logs === undefined ? {} : { logs };
+    return { t: "retried", voids, ...told, auto: true, at: ended.at };
+  }
+
+  #progress(): Progress {
+    return { asks: this.#asks, logs: this.#logs };
   }
 
   #cancelledError(): Error {

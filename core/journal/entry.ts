@@ -246,6 +246,8 @@ export interface CancellingEntry extends Base {
 export interface RetriedEntry extends Base {
   readonly t: "retried";
   readonly voids: readonly string[];
+  /** How many entries the flow's body had logged when it was told of the failure; what it logs after that counts anew. */
+  readonly logs?: number;
   readonly item?: string;
   /** Made by the flow's own `retries`. */
   readonly auto?: true;
@@ -274,6 +276,8 @@ export interface EndedEntry extends Base {
   readonly moved?: true;
   /** How many calls had been asked when that failure, or the cancel or timeout that ended the flow, was delivered. */
   readonly asks?: number;
+  /** How many entries the flow's body had logged by then. */
+  readonly logs?: number;
 }
 
 export type OutcomeEntry = CompletedEntry | FailedEntry;

@@ -108,7 +108,7 @@ export class JournalState {
   readonly saved: Set<string> = new Set();
   /** Executions something was ever loaded from. */
   readonly loaded: Set<string> = new Set();
-  /** Number of log entries the flow body has made. */
+  /** Number of log entries the flow body has made and a retry has not forgotten. */
   flowLogs = 0;
   /** Number of entries folded. */
   position = 0;
@@ -207,6 +207,7 @@ export class JournalState {
   #retried(entry: RetriedEntry): void {
     this.#adopted(entry.item);
     if (entry.from === undefined) this.retries.push(entry);
+    if (entry.logs !== undefined) this.flowLogs = Math.min(this.flowLogs, entry.logs);
     this.ended = undefined;
     this.cancelling = undefined;
     for (const id of entry.voids) {

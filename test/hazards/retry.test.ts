@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { Runtime } from "../../core/engine/runtime.ts";
-import { type Checkpoint, checkpoint, flow, sleep, wait } from "../../core/index.ts";
+import { type Checkpoint, checkpoint, flow, log, sleep, wait } from "../../core/index.ts";
 import { Gate, World, unique } from "./kit.ts";
 
 test("the call that failed runs again, all that was recorded before stays", async () => {
@@ -512,4 +512,39 @@ test("what was asked before the last failure of a map stays", async () => {
   await process.signal(id, { kind: "retry" });
   expect(await process.drive(id)).toBe("completed");
   expect(runs.toSorted()).toEqual(["first", "second", "step 1", "step 1", "step 2", "step 2"]);
+});
+
+test("what the flow logs after a retry is kept, whatever it had logged about the failure", async () => {
+  const [name, bad, last] = [unique("flow"), unique("bad"), unique("last")];
+  let failures = 2;
+  const flaky = checkpoint(bad, () => {
+    if (failures-- > 0) throw new Error("not yet");
+    return "done";
+  });
+  const finish = checkpoint(last, () => "finished");
+  flow(name, { retries: 1 }, async () => {
+    log({ step: "begun" });
+    try {
+      await flaky();
+    } catch (error) {
+      log({ step: "failed" });
+      throw error;
+    }
+    log({ step: "done" });
+    await finish();
+    log({ step: "finished" });
+  });
+  const process = new World().process();
+  const id = await process.start(name);
+  expect(await process.drive(id)).toBe("failed");
+  await process.signal(id, { kind: "retry" });
+  expect(await process.drive(id)).toBe("completed");
+  const logged = await process.entriesOf(id, "log");
+  expect(logged.map(({ fields }) => (fields as { v: { step: string } }).v.step)).toEqual([
+    "begun",
+    "failed",
+    "failed",
+    "done",
+    "finished",
+  ]);
 });
