@@ -182,6 +182,10 @@ export class FlowRun implements FlowScope {
     if (state.cancelling !== undefined) this.#deliverable.push(state.cancelling.position, cancel);
   }
 
+  get cut(): Error | undefined {
+    return this.#cancelError?.();
+  }
+
   get version(): string {
     return this.session.context.version;
   }

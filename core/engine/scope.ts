@@ -26,6 +26,8 @@ export interface FlowScope {
   ask(spec: CallSpec): Promise<unknown>;
   /** `thrown` stands for all these failures of calls: a retry tries every one of those calls again. */
   failTogether(thrown: unknown, failures: readonly unknown[]): void;
+  /** The error by which the flow was told that it is cancelled or has timed out. */
+  readonly cut: Error | undefined;
   log(fields: Readonly<Record<string, unknown>>): void;
   /** Recorded time of the last delivery, epoch milliseconds. */
   now(): number;

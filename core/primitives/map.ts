@@ -9,7 +9,8 @@ interface Options {
 
 /**
  * Call `fn` for each item with at most `concurrency` calls open. Without `settle` the first failure
- * stops new calls and rejects once those that run have ended.
+ * stops new calls and rejects once those that run have ended. So does, with `settle` too, the end of the flow by a cancel or
+ * its timeout; what was not begun by then counts as rejected by that.
  */
 export async function mapConcurrently<T, R>(
   items: Iterable<T>,
@@ -26,11 +27,12 @@ export async function mapConcurrently<T, R>(
   const results: PromiseSettledResult<R>[] = [];
   let failure: { readonly reason: unknown } | undefined;
   let next = 0;
+  const cutSince = cutWatch();
   const worker = async (): Promise<void> => {
     for (
       let isStopped = false;
       next < queue.length && !isStopped;
-      isStopped = !settle && failure !== undefined
+      isStopped = (!settle && failure !== undefined) || cutSince() !== undefined
     ) {
       const index = next++;
       try {
@@ -42,9 +44,19 @@ export async function mapConcurrently<T, R>(
     }
   };
   await Promise.all(Array.from({ length: Math.min(concurrency, queue.length) }, worker));
+  const reason = cutSince();
+  if (reason !== undefined)
+    while (next < queue.length) results[next++] = { status: "rejected", reason };
   if (settle) return results;
   if (failure !== undefined) throw asOne(failure.reason, results);
   return results.map((result) => (result as PromiseFulfilledResult<R>).value);
+}
+
+/** Whether the flow has been cancelled or has timed out from now on: what tidies up after that is not stopped by it. */
+function cutWatch(): () => Error | undefined {
+  const scope = currentScope();
+  if (scope?.kind !== "flow" || scope.cut !== undefined) return () => undefined;
+  return () => scope.cut;
 }
 
 /** The first failure, which a retry of the execution takes for all of them. */

@@ -264,3 +264,32 @@ test("an at-most-once step that was cancelled before it began never begins", asy
   expect(await process.status(id)).toBe("cancelled");
   expect(runs).toEqual([]);
 });
+
+test("a map that is under way begins nothing more, also one that settles; one that tidies up runs to its end", async () => {
+  const [name, slow, clean] = [unique("flow"), unique("slow"), unique("clean")];
+  const gate = new Gate();
+  const runs: string[] = [];
+  const work = checkpoint(slow, async (x: number) => {
+    runs.push(`begun ${x}`);
+    if (x === 2) await gate.pass();
+    return x;
+  });
+  const tidy = checkpoint(clean, (x: number) => runs.push(`tidied ${x}`));
+  let seen: unknown[] = [];
+  flow(name, async () => {
+    const items = [1, 2, 3, 4, 5];
+    const settled = await work.map(items, { concurrency: 1, settle: true });
+    seen = settled.map((one) => ("value" in one ? one.value : (one.reason as Error).name));
+    await tidy.map(items, { concurrency: 2 });
+    await tidy.map(items, { concurrency: 2, settle: true });
+  });
+  const process = new World().process();
+  const id = await process.start(name);
+  const driven = process.drive(id);
+  await gate.entered;
+  await process.signal(id, { kind: "cancel" });
+  expect(await driven).toBe("cancelled");
+  expect(runs.filter((run) => run.startsWith("begun"))).toEqual(["begun 1", "begun 2"]);
+  expect(runs.filter((run) => run.startsWith("tidied"))).toHaveLength(10);
+  expect(seen).toEqual([1, ...Array.from({ length: 4 }, () => "KitaruCancelledError")]);
+});

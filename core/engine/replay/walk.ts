@@ -83,6 +83,7 @@ class BodyWalk implements FlowScope {
   readonly kind = "flow";
   readonly executionId: string;
   readonly version: string;
+  readonly cut = undefined;
   readonly #params: WalkParams;
   readonly #calls: OpenCall[] = [];
   readonly #counters = new Map<string, number>();
