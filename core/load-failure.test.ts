@@ -47,6 +47,16 @@ test("nor those of Node", () => {
   expect(loadFailureOf(error)).toBe("Cannot find module '/app/none.ts'");
 });
 
+test("a path with a percent sign is named as it is", () => {
+  const error = new Error("boom");
+  error.stack = "Error: boom\n    at Object.<anonymous> (/app/100%/flow.cjs:1:7)";
+  expect(loadFailureOf(error)).toBe("boom (/app/100%/flow.cjs:1)");
+  error.stack = "Error: boom\n    at file:///app/100%25%23/flow.ts:2:7";
+  expect(loadFailureOf(error)).toBe("boom (/app/100%#/flow.ts:2)");
+  error.stack = "Error: boom\n    at file:///app/100%/flow.ts:2:7";
+  expect(loadFailureOf(error)).toBe("boom (/app/100%/flow.ts:2)");
+});
+
 test("whatever is thrown has a line", () => {
   expect(loadFailureOf("no\nerror")).toBe("no");
   const bare = new Error("bare");

@@ -16,10 +16,20 @@ export function loadFailureOf(error: unknown): string {
 function placeIn(stack: string): string | undefined {
   for (const line of stack.split("\n")) {
     const found =
-      /^(?: +at (?:.*[ (])?)?(?:file:\/\/)?(?<file>\/[^()]+?):(?<line>\d+)(?::\d+)?\)?$/.exec(line);
-    const { file = "", line: number = "" } = found?.groups ?? {};
+      /^(?: +at (?:.*[ (])?)?(?<url>file:\/\/)?(?<path>\/[^()]+?):(?<line>\d+)(?::\d+)?\)?$/.exec(line);
+    const { url, path = "", line: number = "" } = found?.groups ?? {};
+    const file = url === undefined ? path : decoded(path);
     const isUsers = !file.includes("/node_modules/") && !file.startsWith(ownFolder);
-    if (found !== null && isUsers) return `${decodeURI(file)}:${number}`;
+    if (found !== null && isUsers) return `${file}:${number}`;
   }
   return undefined;
+}
+
+/** The path of a URL; as it stands there, when it is none: what failed must be told whatever its stack looks like. */
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
 }
