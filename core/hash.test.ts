@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decode, encode } from "./codec.ts";
 import { KitaruSerializationError, KitaruTimeoutError } from "./errors.ts";
-import { digest, fingerprint, hashVersion, sha256Hex } from "./hash.ts";
+import { digest, digestOf, fingerprint, hashVersion, sha256Hex } from "./hash.ts";
 import { maxDepth } from "./storable.ts";
 
 class Client {
@@ -338,6 +338,7 @@ describe("the fingerprint of inputs", () => {
       fc.property(inputs, inputs, (a, b) => {
         expect(fingerprint(a) === fingerprint(b)).toBe(digest(a) === digest(b));
         expect(fingerprint(a).length).toBeLessThanOrEqual(digest(a).length);
+        expect(digestOf(fingerprint(a))).toBe(digest(a));
         expect(JSON.stringify(fingerprint(a))).toBe(`"${fingerprint(a)}"`);
       }),
       { numRuns: 2000 },

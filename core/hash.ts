@@ -32,6 +32,11 @@ export function fingerprint(inputs: readonly unknown[]): string {
   return shortForm(inputs) ?? digest(inputs);
 }
 
+/** The digest of the inputs that something stands for in a journal, of whatever version. */
+export function digestOf(standIn: string): string {
+  return standIn.startsWith("[") ? sha256(standIn, "base64url") : standIn;
+}
+
 /** Characters of a digest. */
 const hashLength = 43;
 

@@ -16,7 +16,9 @@ export function loadFailureOf(error: unknown): string {
 function placeIn(stack: string): string | undefined {
   for (const line of stack.split("\n")) {
     const found =
-      /^(?: +at (?:.*[ (])?)?(?<url>file:\/\/)?(?<path>\/[^()]+?):(?<line>\d+)(?::\d+)?\)?$/.exec(line);
+      /^(?: +at (?:.*[ (])?)?(?<url>file:\/\/)?(?<path>\/[^()]+?):(?<line>\d+)(?::\d+)?\)?$/.exec(
+        line,
+      );
     const { url, path = "", line: number = "" } = found?.groups ?? {};
     const file = url === undefined ? path : decoded(path);
     const isUsers = !file.includes("/node_modules/") && !file.startsWith(ownFolder);

@@ -1,5 +1,6 @@
 import type { EngineContext } from "../engine/context.ts";
 import { KitaruUsageError } from "../errors.ts";
+import { digestOf } from "../hash.ts";
 import type { CallKind } from "../journal/entry.ts";
 import { type AlignedRow, alignRows } from "./diff-align.ts";
 import { deltaOf, usageOf } from "./diff-usage.ts";
@@ -95,7 +96,7 @@ function sideOf({ read, view }: DiffSource, originalId?: string): Side {
         id,
         kind,
         name,
-        ...(known?.digest === undefined ? {} : { digest: known.digest }),
+        ...(known?.digest === undefined ? {} : { digest: digestOf(known.digest) }),
         source: facts.replayOf === originalId ? known?.source : undefined,
         shown: callOf(call),
         exchange: known ?? { inputs: [] },

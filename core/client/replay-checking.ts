@@ -8,7 +8,6 @@ import type { Runtime } from "../engine/runtime.ts";
 import { load } from "../engine/session.ts";
 import { statusOf } from "../engine/status.ts";
 import { KitaruStateError, KitaruUsageError } from "../errors.ts";
-import { hashVersion } from "../hash.ts";
 import { type ExecutionStatus, type HeadFacts, isEnd } from "../journal/head.ts";
 import type { JournalState } from "../journal/state.ts";
 import { loadCode } from "./driving.ts";
@@ -130,7 +129,6 @@ function whyNot(
   if (ended?.moved === true) return "it was moved away";
   if (cancelling !== undefined)
     return cancelling.entry.reason === "cancel" ? "it was cancelled" : "it timed out";
-  if (started.hash !== hashVersion) return "it was recorded by another version of kitaru";
   const code = ended?.err?.code;
   return code === "divergence" || code === "stalled" ? `it ended as ${code}` : undefined;
 }

@@ -244,7 +244,7 @@ function beginning(session: Session, now: number): StartedEntry[] {
     {
       t: "started",
       format: formatVersion,
-      hash: hashVersion,
+      hash: facts.replayOf === undefined ? hashVersion : (facts.replayOf.hash ?? 1),
       segmentBytes: session.context.backend.capabilities.segmentBytes,
       flow: facts.flow,
       version: facts.version,

@@ -58,6 +58,8 @@ export interface ReplayOf {
   readonly position: number;
   /** Epoch milliseconds at which the clock of its flow body began, which is where a replay's begins. */
   readonly at: number;
+  /** Version of the hashes in its journal, in which a replay hashes too: else nothing would match. @default 1 */
+  readonly hash?: number;
   /** A {@link ReplayPlan}: what is to be different, if anything. */
   readonly plan?: ValueRef;
 }

@@ -10,12 +10,12 @@ export interface Inherited {
 /** What a replay of an execution inherits, pinned to what its journal says now. */
 export function pinned(
   id: string,
-  { seed, at, replayOf }: StartedEntry,
+  { seed, at, hash, replayOf }: StartedEntry,
   position: number,
   plan: ValueRef | undefined,
 ): Inherited {
   const began = replayOf?.at ?? at;
-  return { seed, of: { id, position, at: began, ...(plan === undefined ? {} : { plan }) } };
+  return { seed, of: { id, position, at: began, hash, ...(plan === undefined ? {} : { plan }) } };
 }
 
 /** What is to be different in a replay. */

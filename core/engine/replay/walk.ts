@@ -130,7 +130,7 @@ class BodyWalk implements FlowScope {
     const spec = given.apply(asked, rules.overridesOf({ id, kind, name }));
     let h: string;
     try {
-      h = hashOf(spec, inputsOf(spec));
+      h = hashOf(spec, inputsOf(spec), this.#params.source.state.started?.hash);
     } catch (error) {
       return rejectedCall(error);
     }
