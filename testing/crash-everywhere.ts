@@ -238,13 +238,17 @@ function describe(operation: StoreOperation): string {
   return `${what}, up to ${last?.t ?? "nothing"}${last !== undefined && "id" in last ? ` ${last.id ?? ""}` : ""}`;
 }
 
+/** How often what is left is looked after, and how long to wait between: longer than a claim of one that was killed. */
+const mostLooks = 20;
+const lookMs = 5000;
+
 /** Let what is left to repair be repaired. */
 async function tidy(stack: MemoryStack): Promise<void> {
-  for (let looks = 0; looks < 10; looks++) {
+  for (let looks = 0; looks < mostLooks; looks++) {
     await stack.clock.settle();
     const due = await stack.earliestDue();
     if (due === undefined) return;
-    stack.clock.jump(due);
+    stack.clock.jump(Math.max(due, stack.clock.now() + (looks === 0 ? 0 : lookMs))); // a claim may still stand
     await stack.sweep();
   }
 }

@@ -86,6 +86,19 @@ test("child flows and isolated checkpoints", async () => {
   expect(report.writes).toBeGreaterThan(20);
 });
 
+const resting = flow("ce_resting", async () => {
+  await add(1, 1);
+  await sleep("1h");
+});
+const broken = flow("ce_broken", async (x: number) => failing(x));
+const abandoning = flow("ce_abandoning", async () =>
+  Promise.all([resting.call(undefined), broken.call(1)]),
+);
+
+test("a child flow that its parent has no more use for comes to its end, however late", async () => {
+  await crashEverywhere(abandoning, undefined, { ignore: ["ce_add"], replay: {} });
+});
+
 const loop = flow("ce_loop", async (x: number) => {
   let text = String(x);
   while (!(await approve({ question: text }))) text = String(await add(Number(text), 1));
