@@ -5,7 +5,7 @@ import { loadDefinitions } from "../engine/loading.ts";
 import type { Runtime } from "../engine/runtime.ts";
 import { load } from "../engine/session.ts";
 import { type Signal, nudge, signal } from "../engine/signal.ts";
-import { takeUp } from "../engine/restart.ts";
+import { isBeingStarted, takeUpAwaited } from "../engine/restart.ts";
 import { settledStart } from "../engine/starts.ts";
 import { readStatus, statusOf } from "../engine/status.ts";
 import { KitaruStateError } from "../errors.ts";
@@ -95,9 +95,10 @@ async function takeOverIfGone({ context }: Runtime, id: string): Promise<void> {
   if (orchestrator.isGone === undefined || orchestrator.drives?.(id) === true) return;
   const execution = await load(context, id);
   if (execution.journal.state.ended !== undefined) return;
+  if (isBeingStarted(execution, context.clock.now())) return;
   const { drivenBy, problem } = await prepare(context, execution, false);
   if (problem !== undefined) throw problem;
-  if (drivenBy === "this process") await takeUp(context, id);
+  if (drivenBy === "this process") await takeUpAwaited(context, id);
 }
 
 /** Whether the process that ended an execution was gone before its head, its parent and those who wait heard of it. */

@@ -149,7 +149,7 @@ export class Executions {
 
   /**
    * Wait until an execution has ended or rests on a wait that nobody has answered, its own or, when nothing of it goes
-   * on any more, one of a child; read it then. It is not taken over: {@link resume} does that.
+   * on any more, one of a child; read it then. It is taken over when the process that drove it is gone.
    */
   async untilRest(id: string): Promise<Execution> {
     const runtime = await this.#open();

@@ -1,5 +1,6 @@
 import { type Head, type HeadFacts, headDraft, isEnd, readHead } from "../journal/head.ts";
 import { readInbox } from "../journal/inbox.ts";
+import type { LoadedExecution } from "../journal/load.ts";
 import type { StartParams } from "../ports/orchestrator.ts";
 import type { StoredRecord } from "../ports/records.ts";
 import type { EngineContext } from "./context.ts";
@@ -39,10 +40,29 @@ export async function restartExecution(
  * Elsewhere the sweep finds it.
  */
 export async function takeUp(context: EngineContext, id: string): Promise<void> {
+  if (context.backend.orchestrator.isGone === undefined) return;
+  await takeUpLeft(context, await load(context, id));
+}
+
+/** Like {@link takeUp}, for those who only wait for the execution: who has created it may not have begun, and is given the time to. */
+export async function takeUpAwaited(context: EngineContext, id: string): Promise<void> {
+  if (context.backend.orchestrator.isGone === undefined) return;
+  const execution = await load(context, id);
+  if (!isBeingStarted(execution, context.clock.now())) await takeUpLeft(context, execution);
+}
+
+/** Whether an execution was created so recently that nobody need have begun with it. */
+export function isBeingStarted({ head, journal }: LoadedExecution, now: number): boolean {
+  const dueAt = head === undefined ? undefined : readHead(head).dueAt;
+  return journal.state.lastAdvance === undefined && dueAt !== undefined && dueAt > now;
+}
+
+async function takeUpLeft(
+  context: EngineContext,
+  { head: record, inbox, journal }: LoadedExecution,
+): Promise<void> {
   const { orchestrator } = context.backend;
-  if (orchestrator.isGone === undefined) return;
-  const { head: record, inbox, journal } = await load(context, id);
-  if (record === undefined) return;
+  if (record === undefined || orchestrator.isGone === undefined) return;
   const { facts, view } = readHead(record);
   if (isEnd(view.status) || orchestrator.canDrive?.(facts) === false) return;
   const driver = readInbox(inbox).parked ?? journal.state.lastAdvance?.owner;

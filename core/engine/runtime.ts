@@ -11,7 +11,7 @@ import { type BundleSource, type EngineContext, engineContext } from "./context.
 import { type Registry, registry as programRegistry } from "./definitions.ts";
 import { type Signal, type SignalResult, signal } from "./signal.ts";
 import { type StartExecution, startExecution } from "./start.ts";
-import { takeUp } from "./restart.ts";
+import { takeUpAwaited } from "./restart.ts";
 import { settledStart } from "./starts.ts";
 import { isReopened, readStatus } from "./status.ts";
 import { sweep } from "./sweep.ts";
@@ -131,7 +131,7 @@ export class Runtime {
         if (head !== undefined && isEnd(head.view.status) && !(await this.#isRetried(head)))
           return head;
         if (pollMs === longestPollMs && !this.#isDriven(executionId))
-          await takeUp(this.context, executionId);
+          await takeUpAwaited(this.context, executionId);
       }
     } finally {
       forget();
