@@ -35,6 +35,22 @@ describe("validate", () => {
     expect(validate(z.string().trim(), " a ")).toEqual({ ok: true, value: "a" });
   });
 
+  test("what a schema's own code throws is a value that does not fit", async () => {
+    const throwing: StandardSchema = {
+      "~standard": {
+        version: 1,
+        vendor: "own",
+        validate: () => {
+          throw new Error("no such user");
+        },
+      },
+    };
+    const later = z.string().transform(async () => Promise.reject(new Error("no such user")));
+    const issue = { ok: false, issues: "its schema threw: no such user" };
+    expect(validate(throwing, "x")).toEqual(issue);
+    expect(await validate(later, "x")).toEqual(issue);
+  });
+
   test("waits for a schema that is asynchronous", async () => {
     const schema = z.string().refine((text) => Promise.resolve(text.length > 1), "too short");
     const result = validate(schema, "a");

@@ -31,14 +31,23 @@ export function isSchema(value: unknown): value is StandardSchema {
   return isRecord(standard) && typeof standard["validate"] === "function";
 }
 
-/** Check `value` and transform it as the schema says. Synchronous when the schema is. */
+/** Check `value` and transform it as the schema says. Synchronous when the schema is; never throws. */
 export function validate<S extends StandardSchemaV1>(
   schema: S,
   value: unknown,
 ): MaybePromise<Validation<SchemaOutput<S>>> {
-  const result: MaybePromise<StandardSchemaV1.Result<SchemaOutput<S>>> =
-    schema["~standard"].validate(value);
-  return result instanceof Promise ? result.then(toValidation) : toValidation(result);
+  try {
+    const result: MaybePromise<StandardSchemaV1.Result<SchemaOutput<S>>> =
+      schema["~standard"].validate(value);
+    return result instanceof Promise ? result.then(toValidation, unfit) : toValidation(result);
+  } catch (error) {
+    return unfit(error);
+  }
+}
+
+/** A value about which the schema's own code throws does not fit: a library would not throw, a transform may. */
+function unfit(error: unknown): Validation<never> {
+  return { ok: false, issues: `its schema threw: ${messageOf(error)}` };
 }
 
 /** The JSON Schema (2020-12) of what a schema takes, or `undefined` when its library or its type has none. */

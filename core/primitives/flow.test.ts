@@ -211,6 +211,24 @@ describe("run", () => {
   });
 });
 
+test("a start in a flow body is made once, however often the body is run again", async () => {
+  const go = wait("go");
+  const other = flow("other", async (n: number) => n * 2);
+  const f = flow("f", async () => {
+    const handles = [other.run(1), other.run(2)];
+    const results = await Promise.all(handles.map((handle) => handle.result()));
+    await go();
+    return [handles.map(({ id }) => id), results];
+  });
+  const ids = ["e/other@0", "e/other@1"];
+  expect(await stack.run(f, undefined, { id: "e", answers: { go: undefined } })).toEqual([
+    ids,
+    [2, 4],
+  ]);
+  const listed = await stack.client.executions.list({ flow: "other" });
+  expect(listed.map(({ id }) => id).toSorted()).toEqual(ids);
+});
+
 describe("retries", () => {
   test("repeat a failed execution from the call that failed, at most as often as told", async () => {
     const runs = { first: 0, second: 0 };

@@ -6,7 +6,7 @@ import { localVersion } from "../engine/context.ts";
 import type { FlowDefinition } from "../engine/definitions.ts";
 import { isLoadingModules, never } from "../engine/loading.ts";
 import type { Runtime } from "../engine/runtime.ts";
-import { currentScope } from "../engine/scope.ts";
+import { type FlowScope, currentScope } from "../engine/scope.ts";
 import { noteStart } from "../engine/starts.ts";
 import {
   KitaruContextError,
@@ -56,7 +56,7 @@ interface RunParams {
 
 /** Start an execution in the background. */
 export function startRun<T>({ definition, options, isInert, ...given }: RunParams): FlowHandle<T> {
-  const id = options.id ?? newExecutionId();
+  const id = options.id ?? freshId(definition.name);
   const input = copied(given.input); // a schema may make something storable of what is not
   const runtime = isInert ? never : activeRuntime({ call: options.stack, flow: definition.stack });
   const started = runtime.then((opened) => {
@@ -111,7 +111,7 @@ export function startInvoke<T>(
   options: InvokeOptions,
   open: () => Promise<Runtime>,
 ): FlowHandle<T> {
-  const { id = newExecutionId(), version, tag } = options;
+  const { id = freshId(flow), version, tag } = options;
   const input = copied(given);
   const choice = { version, tag } as VersionChoice;
   const isIdempotent = options.id !== undefined;
@@ -196,6 +196,20 @@ async function outcome<T>(runtime: Runtime, { facts, view }: Head): Promise<T> {
   }
   if (view.err !== undefined) throw reviveError(view.err);
   throw new KitaruExecutionError(`Execution ${facts.id} ended ${view.status} without a result.`);
+}
+
+const startsOf = new WeakMap<FlowScope, number>();
+
+/**
+ * The id of a start that gives none. In a flow body it is the same whenever that is run again, so that the start is not
+ * made a second time.
+ */
+function freshId(flow: string): string {
+  const scope = currentScope();
+  if (scope?.kind !== "flow") return newExecutionId();
+  const count = startsOf.get(scope) ?? 0;
+  startsOf.set(scope, count + 1);
+  return `${scope.executionId}/${flow}@${count}`;
 }
 
 /** A new execution id: sorts by time of creation, unique by 64 random bits. */
