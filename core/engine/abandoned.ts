@@ -5,49 +5,78 @@ import type { EngineContext } from "./context.ts";
 import { restartExecution } from "./restart.ts";
 import { load } from "./session.ts";
 
-/** Which process an execution was last seen with: read once, for as long as that one is there. */
-const owners = new WeakMap<EngineContext, Map<string, string>>();
+interface Look {
+  /** Which process an execution was last seen with: read once, for as long as that one is there. */
+  readonly owners: Map<string, string>;
+  /** Records that were read to find those at work. */
+  read: number;
+  /** Sweeps since, this one included. */
+  sweeps: number;
+}
+
+const looks = new WeakMap<EngineContext, Look>();
+
+/** Most records a sweep reads, on average: it comes every second, and nearly all that is due some day rests until then. */
+const recordsASweep = 1000;
 
 /**
  * Take up what was at work in processes that are known to be gone, long before it is overdue; returns how many executions
  * that were. Only where processes themselves drive executions: elsewhere the native orchestration is there to be asked.
+ * Where many rest, not every sweep looks. What is wrong with one execution goes to `failed`, and the others have their turn.
  */
-export async function takeUpAbandoned(context: EngineContext): Promise<number> {
+export async function takeUpAbandoned(
+  context: EngineContext,
+  failed: (error: unknown) => void,
+): Promise<number> {
   if (context.backend.orchestrator.drives === undefined) return 0;
-  const before = owners.get(context);
-  const seen = new Map<string, string>();
-  owners.set(context, seen);
+  const before = looks.get(context);
+  if (before !== undefined && before.sweeps++ * recordsASweep < before.read) return 0;
+  const look: Look = { owners: new Map(), read: 0, sweeps: 1 };
+  looks.set(context, look);
   let count = 0;
   for (let shard = 0; shard < context.backend.capabilities.dueShards; shard++)
-    for await (const record of atWork(context, shard)) {
-      const { id } = readHead(record).facts;
-      const owner = await ownerOf(context, id, before?.get(id));
-      if (owner === undefined) continue;
-      if (!(await isGone(context, owner))) seen.set(id, owner);
-      else if (await restartExecution(context, record)) count++;
+    for await (const record of dueLater(context, shard)) {
+      look.read++;
+      if (record.sort !== "head") continue;
+      try {
+        if (await takeUpIfAbandoned(context, record, look, before)) count++;
+      } catch (error) {
+        failed(error);
+      }
     }
   return count;
 }
 
-/** Heads that say when an execution at work elsewhere will be overdue. */
-async function* atWork(context: EngineContext, shard: number): AsyncGenerator<StoredRecord> {
-  const { records, orchestrator } = context.backend;
+/** What says of itself when it will be overdue. */
+async function* dueLater(context: EngineContext, shard: number): AsyncGenerator<StoredRecord> {
   const from = timeKey(context.clock.now() + 1);
   for (let cursor: string | undefined, more = true; more; more = cursor !== undefined) {
-    const page = await records.listIndex("due", {
+    const page = await context.backend.records.listIndex("due", {
       partition: duePartition(shard),
       from,
       ...(cursor === undefined ? {} : { cursor }),
     });
-    for (const record of page.items) {
-      if (record.sort !== "head") continue;
-      const { facts, view } = readHead(record);
-      if (view.status === "waiting" || isEnd(view.status)) continue; // these rest until they are due
-      if (orchestrator.drives?.(facts.id) === true) continue;
-      if (orchestrator.canDrive?.(facts) !== false) yield record;
-    }
+    yield* page.items;
     cursor = page.cursor;
   }
+}
+
+async function takeUpIfAbandoned(
+  context: EngineContext,
+  record: StoredRecord,
+  look: Look,
+  before: Look | undefined,
+): Promise<boolean> {
+  const { orchestrator } = context.backend;
+  const { facts, view } = readHead(record);
+  const { id } = facts;
+  if (view.status === "waiting" || isEnd(view.status)) return false; // these rest until they are due
+  if (orchestrator.drives?.(id) === true || orchestrator.canDrive?.(facts) === false) return false;
+  const owner = await ownerOf(context, id, before?.owners.get(id));
+  if (owner === undefined) return false;
+  if (await isGone(context, owner)) return restartExecution(context, record);
+  look.owners.set(id, owner);
+  return false;
 }
 
 /** The process an execution is with, as last seen or as its journal says. Undefined while it is only being started. */

@@ -25,13 +25,9 @@ export async function sweep(context: EngineContext): Promise<number> {
   const failures: unknown[] = [];
   for (const id of overdue)
     await sweepExecution(context, id).catch((error: unknown) => failures.push(error));
-  await context.backend.records
-    .deleteExpired?.(deletedAtOnce)
-    .catch((error: unknown) => failures.push(error));
-  const abandoned = await takeUpAbandoned(context).catch((error: unknown) => {
-    failures.push(error);
-    return 0;
-  });
+  const failed = (error: unknown): void => void failures.push(error);
+  await context.backend.records.deleteExpired?.(deletedAtOnce).catch(failed);
+  const abandoned = await takeUpAbandoned(context, failed);
   if (failures.length > 0) throw failures[0];
   return overdue.size + abandoned;
 }
