@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { checkpoint, flow, now, random, sleep, uuid, wait } from "kitaru";
+import { checkpoint, checkpointContext, flow, now, random, sleep, uuid, wait } from "kitaru";
 import { replayStack } from "./kit.ts";
 
 const step = checkpoint("waits_step", (x: number) => x + 1);
@@ -225,4 +225,45 @@ test("what was left open counts as new once it has an outcome", async () => {
   expect(await stack.asks(handle.id)).toEqual(["waits_again:0"]); // the source's answer was given without the gate
   await again.answer(handle.id, false);
   expect(await stack.finish(handle)).toEqual([2, false]);
+});
+
+test("an answer that came before its question is taken over, unless something before the question has changed", async () => {
+  const stack = await replayStack();
+  const early = flow("waits_in_advance", async ({ x }: { x: number }) => {
+    await gate();
+    const before = await step(x);
+    return [before, await again({ metadata: { before } })];
+  });
+  const source = early.run({ x: 1 }, { id: "source" });
+  expect(await stack.asks(source.id)).toEqual(["waits_gate:0"]);
+  await again.answer("source", true);
+  await gate.answer("source");
+  expect(await stack.finish(source)).toEqual([2, true]);
+  const same = early.replay("source");
+  expect(await stack.finish(same)).toEqual([2, true]);
+  expect(await stack.finish(early.replay(same.id))).toEqual([2, true]);
+  const changed = early.replay("source", { with: [step.as(7)] });
+  expect(await stack.asks(changed.id)).toEqual(["waits_again:0"]);
+});
+
+test("a checkpoint that lost a race and left nothing does not make a later answer count as new", async () => {
+  const stack = await replayStack();
+  const endless = checkpoint(
+    "waits_endless",
+    () =>
+      new Promise<string>((_resolve, reject) => {
+        const { signal } = checkpointContext();
+        signal.addEventListener("abort", () => reject(signal.reason));
+      }),
+  );
+  const lost = flow("waits_lost", async () => {
+    const winner = await Promise.race([endless(), step(1)]);
+    return [winner, await again({ metadata: { winner } }), await other(1)];
+  });
+  await stack.run(lost, undefined, { id: "source", answers: yes });
+  const same = lost.replay("source");
+  expect(await stack.finish(same)).toEqual([2, true, 10]);
+  expect(await stack.finish(lost.replay(same.id))).toEqual([2, true, 10]);
+  const changed = lost.replay("source", { with: [step.as(3)] });
+  expect(await stack.asks(changed.id)).toEqual(["waits_again:0"]);
 });

@@ -4,7 +4,7 @@ import { endedBy } from "../retry-execution.ts";
 import type { ReplaySource } from "./source.ts";
 
 /** A call of a replay, as the rules see it. */
-export type AskedCall = Pick<CallFields, "id" | "kind" | "name" | "h"> & {
+export type AskedCall = Pick<CallFields, "id" | "kind" | "name" | "h" | "ask"> & {
   readonly settled: boolean;
 };
 
@@ -125,8 +125,7 @@ export class ReplayRules {
   }
 
   #free(call: AskedCall): RecordedOutcome | undefined {
-    const isSame = this.#source.state.known.get(call.id)?.h === call.h;
-    const same = isSame ? this.#source.outcome(call.id) : undefined;
+    const same = this.#source.sameOutcome(call);
     if (same?.entry.kind === call.kind && this.#isFree(call.id)) return same;
     const id = this.#source.matching(call).find((one) => this.#isFree(one));
     return id === undefined ? undefined : this.#source.outcome(id);
@@ -142,7 +141,9 @@ export class ReplayRules {
 
   #whyNot(call: AskedCall): Why {
     const known = this.#source.state.known.get(call.id);
-    if (known === undefined || known.kind !== call.kind) return "not recorded";
+    if (known === undefined)
+      return this.#source.leftNothingOf(call) ? "no outcome" : "not recorded";
+    if (known.kind !== call.kind) return "not recorded";
     if (known.h !== call.h) return "input changed";
     if (this.#source.outcome(call.id) === undefined) return "no outcome";
     return this.#endedSource(call.id) ? "ended the source" : "used";

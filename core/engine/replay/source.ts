@@ -23,6 +23,7 @@ export class ReplaySource {
   readonly #attached = new Map<string, AttachedEntry[]>();
   /** Ids of calls with an outcome, by kind, name and input, in the order they were asked. */
   readonly #matching = new Map<string, string[]>();
+  #asks: Set<number> | undefined;
 
   constructor(id: string, entries: readonly Entry[]) {
     this.id = id;
@@ -41,6 +42,25 @@ export class ReplaySource {
 
   outcome(id: string): RecordedOutcome | undefined {
     return this.state.outcomes.get(id);
+  }
+
+  /**
+   * The outcome of the call of the same id, kind and input. An answer that came before its question was about no input: it
+   * fits the call of its id.
+   */
+  sameOutcome({ id, kind, h }: Pick<KnownCall, "id" | "kind" | "h">): RecordedOutcome | undefined {
+    const outcome = this.state.outcomes.get(id);
+    if (outcome === undefined || outcome.entry.kind !== kind) return undefined;
+    return outcome.early || this.state.known.get(id)?.h === h ? outcome : undefined;
+  }
+
+  /**
+   * Whether the call asked in this place is one that nothing in the journal tells of, though others were asked after it:
+   * it was running, or had not begun, when the flow needed it no more.
+   */
+  leftNothingOf({ ask }: Pick<KnownCall, "ask">): boolean {
+    this.#asks ??= new Set(this.calls.map((call) => call.ask));
+    return ask < (this.calls.at(-1)?.ask ?? -1) && !this.#asks.has(ask);
   }
 
   /** Ids of calls of the same kind, name and input that have an outcome, in the order they were asked. */

@@ -135,8 +135,8 @@ class BodyWalk implements FlowScope {
       return rejectedCall(error);
     }
     this.#counters.set(name, count + 1);
-    const decision = rules.decide({ id, kind, name, h, settled: false });
     const ask = this.#calls.length;
+    const decision = rules.decide({ id, kind, name, ask, h, settled: false });
     const call = { id, kind, name, ask, h, spec, decision, isUncertain: this.#isUncertain };
     onAsk?.(call);
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
