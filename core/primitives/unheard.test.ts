@@ -102,3 +102,50 @@ test("in a checkpoint, too", async () => {
   ]);
   expect(unhandled).toEqual([]);
 });
+
+/** A flow that drops a failure of a call and a mistake of its own. */
+function careless(): Promise<unknown> {
+  const [fails, takes] = [failing(), slow()];
+  const f = flow("f", async () => {
+    void (async () => fails("dropped by a helper"))();
+    void (async () => Promise.reject(new TypeError("a mistake")))();
+    return takes(30);
+  });
+  return f.run().result();
+}
+
+test("also after a package that listens for exits has put back what was there before", async () => {
+  const before = process.emit;
+  Reflect.deleteProperty(process, "emit"); // what is inherited is there again
+  try {
+    expect(await careless()).toBe(30);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  } finally {
+    process.emit = before;
+  }
+  expect(unhandled).toEqual([]);
+  expect(warnings).toHaveLength(1);
+});
+
+test("and told once, while a package has put something of its own before", async () => {
+  await flow("g", async () => 1)
+    .run()
+    .result();
+  const before = process.emit;
+  let told = 0;
+  process.emit = ((event: string, ...args: unknown[]) => {
+    if (event === "unhandledRejection") told++;
+    return Reflect.apply(before, process, [event, ...args]) as boolean;
+  }) as typeof process.emit;
+  const placed = process.emit;
+  try {
+    expect(await careless()).toBe(30);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(process.emit).toBe(placed);
+  } finally {
+    process.emit = before;
+  }
+  expect(told).toBe(2);
+  expect(unhandled).toEqual([]);
+  expect(warnings).toHaveLength(1);
+});
