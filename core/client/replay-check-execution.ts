@@ -90,7 +90,7 @@ class Comparison {
     for (const call of this.#walk.calls) {
       const known = this.#pairs.get(call);
       if (known === undefined) {
-        found.push(this.#unrecorded(call));
+        if (!isRecorded(call, this.#source)) found.push(this.#unrecorded(call));
         continue;
       }
       if (known.h !== call.h) found.push(await this.#changed(call, known));
@@ -209,6 +209,12 @@ type Difference = { readonly path: string; readonly values?: string };
 
 function result(message: string): CallDivergence {
   return { kind: "result", message };
+}
+
+/** Whether an execution asked a call too, though its journal does not say with which input: nobody had to know. */
+function isRecorded(call: WalkedCall, source: ReplaySource): boolean {
+  if (call.decision.do === "reuse") return call.decision.outcome.early;
+  return source.leftNothingOf(call);
 }
 
 /** Undefined for what could not be stored: it is not what was. */

@@ -13,6 +13,7 @@ import { now, random } from "../primitives/deterministic.ts";
 import { flow } from "../primitives/flow.ts";
 import { llm } from "../primitives/llm.ts";
 import { sleep } from "../primitives/sleep.ts";
+import { checkpointContext } from "../primitives/scope.ts";
 import { wait } from "../primitives/wait.ts";
 import type { ReplayCheck } from "./replay-check.ts";
 
@@ -386,6 +387,49 @@ test("an execution that waits is checked as far as it is", async () => {
   expect(texts(await check())).toEqual([
     "gone approve:0 is recorded, and is not asked for any more",
   ]);
+});
+
+test("a checkpoint that lost a race and left nothing was asked all the same, first or last", async () => {
+  const { research: find, draft } = calls();
+  const endless = checkpoint(
+    "endless",
+    () =>
+      new Promise<string>((_resolve, reject) => {
+        const { signal } = checkpointContext();
+        signal.addEventListener("abort", () => reject(signal.reason));
+      }),
+  );
+  const build = await recorded(async (topic) => {
+    const first = await Promise.race([endless(), draft(topic)]);
+    return Promise.race([find(first), endless()]);
+  });
+  expect(texts(await check())).toEqual([]);
+  const before = build.body;
+  build.body = async (topic) => {
+    const found = await before(topic);
+    void draft("again");
+    return found;
+  };
+  expect(texts(await check())).toEqual([
+    "new draft:1 is not recorded; what is recorded there is nothing more",
+  ]);
+});
+
+test("an answer that came before its question is recorded", async () => {
+  const { research: find, approve } = calls();
+  const gate = wait("gate");
+  const { writing } = program(async (topic) => {
+    await gate();
+    await approve({ question: topic });
+    return (await find(topic)).notes;
+  });
+  const handle = writing.run("kitaru", { id: "e1" });
+  await handle.started;
+  await stack.waiting("e1");
+  await approve.answer("e1");
+  await gate.answer("e1");
+  await stack.finish(handle);
+  expect(texts(await check())).toEqual([]);
 });
 
 test("an execution that ended is not to wait for what never came to an end", async () => {

@@ -747,13 +747,19 @@ export class FlowRun implements FlowScope {
   async #end(finish: Finish): Promise<RunResult> {
     if (this.#unasked > 0 && this.#cancelError === undefined)
       return this.#diverged({ kind: "unasked", ids: this.#unaskedIds(), fresh: [] });
-    const ended = await this.#outcomeOf(finish);
+    const ended = { ...(await this.#outcomeOf(finish)), ...this.#untold() };
     const kept = this.#pending.filter(
       (entry, index) => index < this.#delivered || keptAtEnd.has(entry.t),
     );
     const again = this.#automaticRetry(ended);
     if (again === undefined) await cancelChildren(this.session); // also those the flow was told are cancelled
     return this.#append(again === undefined ? [...kept, ended] : [...kept, again]);
+  }
+
+  /** Number of calls asked, where the journal tells nothing of some that are open. */
+  #untold(): Pick<EndedEntry, "asked"> {
+    const isTold = [...this.#calls.keys()].every((id) => this.state.known.has(id));
+    return isTold ? {} : { asked: this.#asks };
   }
 
   #unaskedIds(): string[] {

@@ -280,6 +280,8 @@ export interface EndedEntry extends Base {
   readonly asks?: number;
   /** How many entries the flow's body had logged by then. */
   readonly logs?: number;
+  /** How many calls had been asked at the end, where nothing else tells of some of them: those a flow needed no more. */
+  readonly asked?: number;
 }
 
 export type OutcomeEntry = CompletedEntry | FailedEntry;

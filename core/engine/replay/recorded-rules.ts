@@ -1,4 +1,5 @@
 import type { Decision, AskedCall, ReplayRules } from "./rules.ts";
+import type { RecordedOutcome } from "../../journal/state.ts";
 import type { ReplaySource } from "./source.ts";
 
 /**
@@ -19,11 +20,17 @@ export class RecordedRules implements Pick<ReplayRules, "decide" | "overridesOf"
 
   decide(call: AskedCall): Decision {
     const id = this.#outcomeFor(call);
-    const outcome = id === undefined ? undefined : this.#source.outcome(id);
+    const outcome = id === undefined ? this.#answeredBefore(call) : this.#source.outcome(id);
     if (outcome === undefined) return { do: "execute", why: "not recorded" };
     if (this.#source.state.known.get(outcome.entry.id)?.h === call.h)
       this.#used.add(outcome.entry.id);
     return { do: "reuse", outcome };
+  }
+
+  /** An answer that came before its question. */
+  #answeredBefore(call: AskedCall): RecordedOutcome | undefined {
+    const outcome = this.#source.sameOutcome(call);
+    return outcome?.early === true ? outcome : undefined;
   }
 
   #outcomeFor(call: AskedCall): string | undefined {

@@ -55,12 +55,13 @@ export class ReplaySource {
   }
 
   /**
-   * Whether the call asked in this place is one that nothing in the journal tells of, though others were asked after it:
-   * it was running, or had not begun, when the flow needed it no more.
+   * Whether the call asked in this place is one that no entry tells of: it was running, or had not begun, when the flow
+   * needed it no more.
    */
   leftNothingOf({ ask }: Pick<KnownCall, "ask">): boolean {
     this.#asks ??= new Set(this.calls.map((call) => call.ask));
-    return ask < (this.calls.at(-1)?.ask ?? -1) && !this.#asks.has(ask);
+    const last = this.calls.at(-1)?.ask ?? -1;
+    return ask < Math.max(last, this.state.ended?.asked ?? 0) && !this.#asks.has(ask);
   }
 
   /** Ids of calls of the same kind, name and input that have an outcome, in the order they were asked. */
