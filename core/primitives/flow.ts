@@ -141,7 +141,10 @@ export function flow(
     deploy: ({ stack, ...params }: FlowDeployOptions) =>
       isLoadingModules() ? never : deployFlow(name, params, runtimeOn(stack)),
     invoke: (input?: unknown, choice: FlowInvokeOptions = {}) =>
-      startInvoke(name, input, choice, () => runtimeOn(choice.stack)),
+      startInvoke(name, input, choice, async () => {
+        checkOptions(`${name}.invoke()`, choice, ["id", "stack", "version", "tag"]);
+        return runtimeOn(choice.stack);
+      }),
   });
   Object.defineProperty(handle, "name", { value: name });
   return handle as unknown as Flow<never, unknown>;

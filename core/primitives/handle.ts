@@ -150,6 +150,7 @@ class Handle<T> implements FlowHandle<T> {
   }
 
   async result(options: { readonly timeout?: Duration } = {}): Promise<T> {
+    checkOptions("result()", options, ["timeout"]);
     const timeoutMs =
       options.timeout === undefined
         ? undefined

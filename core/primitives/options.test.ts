@@ -92,8 +92,17 @@ test("and of starts and answers", async () => {
   await expect(f.run(undefined, given({ ID: "e" })).started).rejects.toThrow(
     'f.run(): "ID" is not an option. Options: id, stack.',
   );
+  await expect(f.invoke(undefined, given({ versoin: 2 })).started).rejects.toThrow(
+    'f.invoke(): "versoin" is not an option. Options: id, stack, version, tag.',
+  );
   const handle = f.run();
   await handle.started;
+  await expect(handle.result(given({ timeoutMs: 5 }))).rejects.toThrow(
+    'result(): "timeoutMs" is not an option. Options: timeout.',
+  );
+  await expect(f.replay(handle.id, given({ overrides: [] })).result()).rejects.toThrow(
+    'f.replay(): "overrides" is not an option. Options: id, stack, from, with, input, skip.',
+  );
   await expect(ask.answer(handle.id, undefined, given("ask:0"))).rejects.toThrow(
     'ask.answer(): the options must be an object, not "ask:0". Options: call, stack.',
   );

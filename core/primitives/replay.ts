@@ -11,6 +11,7 @@ import {
   pinOf,
   startedHandle,
 } from "./handle.ts";
+import { checkOptions } from "./options.ts";
 import { type ReplayTarget, selectorOf } from "./replay-target.ts";
 
 /** Options of {@link Flow.replay}. */
@@ -31,6 +32,8 @@ type ReplayInput<In> = In extends readonly unknown[] | Date | Map<unknown, unkno
   : In extends object
     ? Partial<In>
     : In;
+
+const optionNames = ["id", "stack", "from", "with", "input", "skip"];
 
 interface ReplayRunParams {
   readonly definition: FlowDefinition;
@@ -63,6 +66,7 @@ export function startReplayRun<T>(params: ReplayRunParams): FlowHandle<T> {
   const request = replayRequest(definition, source, options);
   const runtime = isInert ? never : activeRuntime({ call: stack, flow: definition.stack });
   const started = runtime.then(async ({ context, stack: opened }) => {
+    checkOptions(`${definition.name}.replay()`, options, optionNames);
     const { startReplay } = await import("../engine/replay/start-replay.ts");
     return startReplay(context, { ...request, pin: pinOf(definition), id, stack: opened });
   });
