@@ -56,6 +56,20 @@ describe("validate", () => {
     expect(await validate(schema, "ab")).toEqual({ ok: true, value: "ab" });
   });
 
+  test("what a library drops of its first try ends no process", async () => {
+    const dropped: unknown[] = [];
+    const listener = (reason: unknown): void => void dropped.push(reason);
+    process.on("unhandledRejection", listener);
+    const schema = z.string().transform(async () => Promise.reject(new Error("no such user")));
+    expect(await validate(schema, "x")).toEqual({
+      ok: false,
+      issues: "its schema threw: no such user",
+    });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    process.off("unhandledRejection", listener);
+    expect(dropped).toEqual([]);
+  });
+
   test("says where and what", () => {
     const schema = z.object({ a: z.boolean(), list: z.array(z.object({ n: z.number() })) });
     expect(validate(schema, { a: "yes", list: [{ n: 1 }, { n: "2" }] })).toEqual({

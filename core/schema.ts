@@ -1,6 +1,8 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import type { OutputUnit } from "@cfworker/json-schema";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { messageOf } from "./errors.ts";
+import { holdRejections } from "./held-rejections.ts";
 
 /** A schema of any library that follows Standard Schema: zod, valibot, arktype, … */
 export type StandardSchema<Input = unknown, Output = Input> = StandardSchemaV1<Input, Output>;
@@ -31,14 +33,20 @@ export function isSchema(value: unknown): value is StandardSchema {
   return isRecord(standard) && typeof standard["validate"] === "function";
 }
 
+/** Libraries try a schema that turns out to be asynchronous a second time, and drop what the first try came to. */
+const checking = new AsyncLocalStorage<true>();
+const isOfCheck = (): boolean => checking.getStore() === true;
+
 /** Check `value` and transform it as the schema says. Synchronous when the schema is; never throws. */
 export function validate<S extends StandardSchemaV1>(
   schema: S,
   value: unknown,
 ): MaybePromise<Validation<SchemaOutput<S>>> {
+  holdRejections(isOfCheck);
   try {
-    const result: MaybePromise<StandardSchemaV1.Result<SchemaOutput<S>>> =
-      schema["~standard"].validate(value);
+    const result: MaybePromise<StandardSchemaV1.Result<SchemaOutput<S>>> = checking.run(true, () =>
+      schema["~standard"].validate(value),
+    );
     return result instanceof Promise ? result.then(toValidation, unfit) : toValidation(result);
   } catch (error) {
     return unfit(error);

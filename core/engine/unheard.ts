@@ -1,3 +1,5 @@
+import { type Judge, holdRejections } from "../held-rejections.ts";
+
 /** Failures of calls: the journal has them, whether anybody hears of them or not. */
 const recorded = new WeakSet<object>();
 
@@ -26,45 +28,21 @@ export function rejectedCall(failure: unknown): Promise<never> {
 
 function nothing(): void {}
 
-/** Promises that were held back here: Node is not to warn when something awaits them after all. */
-const kept = new WeakSet<object>();
-
-/** What holds events back, once it does. */
-let holding: typeof process.emit | undefined;
-
-/** An event that tells whether they still come by here. */
-const probe = Symbol("kitaru");
-let isReached = false;
+let judge: Judge | undefined;
 
 /**
- * Keep a rejected promise that nothing awaits (yet) an affair of the execution whose code made it. By default it ends
- * the process, and with it all other executions there, and ends it again whenever the execution goes on. Listeners
- * cannot tell each other to leave one alone, and any listener changes what Node does about all of them; so it is the
- * event that is held back, again where somebody who put something else in its place has put back what was before.
- * `whose` is asked in the context in which the promise was made.
+ * Keep a rejected promise that nothing awaits (yet) an affair of the execution whose code made it: else it ends the
+ * process, and with it all other executions there, and ends it again whenever the execution goes on. `whose` is asked in
+ * the context in which the promise was made.
  */
 export function keepUnheard(whose: WhoseCode): void {
-  if (process.emit === holding || isStillHeld()) return;
-  const emit = process.emit.bind(process) as (event: unknown, ...args: unknown[]) => boolean;
-  holding = ((event: unknown, ...args: unknown[]): boolean => {
-    if (event === probe) return (isReached = true);
-    if (event === "rejectionHandled" && kept.has(args[0] as object)) return true;
-    const owner = event === "unhandledRejection" ? whose() : undefined;
-    if (owner === undefined) return emit(event, ...args);
-    const [reason, promise] = args;
-    kept.add(promise as object);
+  judge ??= (reason) => {
+    const owner = whose();
+    if (owner === undefined) return false;
     if (typeof reason !== "object" || reason === null || !recorded.has(reason)) warn(owner, reason);
     return true;
-  }) as typeof process.emit;
-  process.emit = holding;
-}
-
-/** Whether it is only behind what somebody has put before it since. */
-function isStillHeld(): boolean {
-  isReached = false;
-  const emitter: NodeJS.EventEmitter = process;
-  if (holding !== undefined) emitter.emit(probe);
-  return isReached;
+  };
+  holdRejections(judge);
 }
 
 function warn(owner: string, reason: unknown): void {
