@@ -112,6 +112,7 @@ test.each(["holding", "orphaning"])(
     const driver = run(flow, "e", file);
     await driver.says("started");
     while ((await readFile(file, "utf8").catch(() => "")) === "") await pause(2);
+    while ((await client.executions.get("e")).status !== "running") await pause(2); // its claim is written
     const { host } = await activeRuntime();
     expect(await host.sweep()).toBe(0);
     expect(await host.sweep()).toBe(0);
