@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { World, unique } from "../../test/hazards/kit.ts";
 import { checkpoint } from "../primitives/checkpoint.ts";
 import { flow } from "../primitives/flow.ts";
@@ -33,9 +33,12 @@ test("once begun, it is taken up when its process is known to be gone, and at on
   };
   await expect(creator.drive(id)).rejects.toThrow("killed");
   world.intercept = undefined;
-  await takeUpAwaited(waiter.context, id);
-  expect(waiter.starts).toEqual([]);
+  const driver = await takeUpAwaited(waiter.context, id);
+  expect([driver, waiter.starts]).toEqual(["o1", []]);
+  const list = vi.spyOn(world.records, "list");
+  expect(await takeUpAwaited(waiter.context, id, driver)).toBe("o1");
+  expect(list).not.toHaveBeenCalled(); // the journal may be long, and one who waits looks often
   waiter.gone.add("o1");
-  await takeUpAwaited(waiter.context, id);
+  await takeUpAwaited(waiter.context, id, driver);
   expect(waiter.starts).toMatchObject([{ executionId: id, generation: 2 }]);
 });

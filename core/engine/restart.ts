@@ -44,11 +44,23 @@ export async function takeUp(context: EngineContext, id: string): Promise<void> 
   await takeUpLeft(context, await load(context, id));
 }
 
-/** Like {@link takeUp}, for those who only wait for the execution: who has created it may not have begun, and is given the time to. */
-export async function takeUpAwaited(context: EngineContext, id: string): Promise<void> {
-  if (context.backend.orchestrator.isGone === undefined) return;
+/**
+ * Like {@link takeUp}, for those who only wait for the execution and look again and again: who has created it may not have
+ * begun, and is given the time to. Resolves to who drives it, as far as that is known; given with the next look, the journal
+ * is not read as long as that one is there.
+ */
+export async function takeUpAwaited(
+  context: EngineContext,
+  id: string,
+  driver?: string,
+): Promise<string | undefined> {
+  const { orchestrator } = context.backend;
+  if (orchestrator.isGone === undefined) return undefined;
+  if (driver !== undefined && !(await orchestrator.isGone(driver))) return driver;
   const execution = await load(context, id);
-  if (!isBeingStarted(execution, context.clock.now())) await takeUpLeft(context, execution);
+  if (isBeingStarted(execution, context.clock.now())) return undefined;
+  await takeUpLeft(context, execution);
+  return driverOf(execution);
 }
 
 /** Whether an execution was created so recently that nobody need have begun with it. */
@@ -57,15 +69,17 @@ export function isBeingStarted({ head, journal }: LoadedExecution, now: number):
   return journal.state.lastAdvance === undefined && dueAt !== undefined && dueAt > now;
 }
 
-async function takeUpLeft(
-  context: EngineContext,
-  { head: record, inbox, journal }: LoadedExecution,
-): Promise<void> {
+async function takeUpLeft(context: EngineContext, execution: LoadedExecution): Promise<void> {
   const { orchestrator } = context.backend;
+  const { head: record } = execution;
   if (record === undefined || orchestrator.isGone === undefined) return;
   const { facts, view } = readHead(record);
   if (isEnd(view.status) || orchestrator.canDrive?.(facts) === false) return;
-  const driver = readInbox(inbox).parked ?? journal.state.lastAdvance?.owner;
+  const driver = driverOf(execution);
   if (driver !== undefined && !(await orchestrator.isGone(driver))) return;
   await restartExecution(context, record);
+}
+
+function driverOf({ inbox, journal }: LoadedExecution): string | undefined {
+  return readInbox(inbox).parked ?? journal.state.lastAdvance?.owner;
 }

@@ -113,6 +113,7 @@ export class Runtime {
       watch.settled = found;
       watch.wake?.();
     });
+    let seen: { readonly version: string; readonly driver: string | undefined } | undefined;
     try {
       for (let pollMs = shortestPollMs; ; pollMs = Math.min(longestPollMs, pollMs * 2)) {
         if (watch.settled !== undefined) return headOf(watch.settled);
@@ -130,8 +131,10 @@ export class Runtime {
         const head = record && readHead(record);
         if (head !== undefined && isEnd(head.view.status) && !(await this.#isRetried(head)))
           return head;
-        if (pollMs === longestPollMs && !this.#isDriven(executionId))
-          await takeUpAwaited(this.context, executionId);
+        if (record === undefined || pollMs < longestPollMs || this.#isDriven(executionId)) continue;
+        const { version } = record; // another head may tell of another driver
+        const known = seen?.version === version ? seen.driver : undefined;
+        seen = { version, driver: await takeUpAwaited(this.context, executionId, known) };
       }
     } finally {
       forget();

@@ -24,7 +24,7 @@ export interface CallFields {
   readonly name: string;
   /** Place among all calls in the order the flow asked, from 0. */
   readonly ask: number;
-  /** Digest of the call's input. */
+  /** What stands for the call's inputs: a fingerprint, or a digest. */
   readonly h: string;
 }
 
