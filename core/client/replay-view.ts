@@ -1,7 +1,10 @@
 import type { PlannedOverride, ReplayPlan } from "../journal/entry.ts";
 import type { CallView, Execution, OverrideView } from "./execution.ts";
 
-/** What a replay was to do otherwise and what came of it. Overrides nobody asked for count once it has `ended`. */
+/**
+ * What a replay was to do otherwise and what came of it. Overrides nobody asked for count once it has `ended`; a checkpoint
+ * that failed may have asked for a model without an answer, of which nothing is recorded.
+ */
 export function replayView(
   { from, overrides = [], skip = [] }: ReplayPlan,
   calls: readonly CallView[],
@@ -9,7 +12,11 @@ export function replayView(
 ): Pick<Execution, "replay" | "unusedOverrides"> {
   const targets = new Set(overrides.map(({ target }) => target));
   const views = overrides.map((override) => overrideView(override, calls, targets));
-  const unused = views.filter((view) => view.calls.length === 0).map((view) => view.target);
+  const isInDoubt = calls.some(({ kind, status }) => kind === "checkpoint" && status === "failed");
+  const unused = views
+    .filter((view) => view.calls.length === 0)
+    .map((view) => view.target)
+    .filter((target) => !(isInDoubt && target.startsWith("llm.")));
   return {
     replay: { ...(from === undefined ? {} : { from }), overrides: views, skip },
     ...(ended && unused.length > 0 ? { unusedOverrides: [...new Set(unused)] } : {}),

@@ -123,6 +123,9 @@ test("other arguments, another model, other input, a file, and a call that is sk
   await run("executions", "input", "asked", "--value", "true");
   const told = await replay("asked", "--model", "outline=offline/other", "--dry-run");
   expect(told.out).toContain("a model call inside it is overridden");
+  const failed = await replay("asked", "--model", "outline=none/other");
+  expect(failed.err).toContain('model is "none/other", but "none" is not a supported provider');
+  expect(failed.err).not.toContain("No call asked for");
 });
 
 test("a replay that waits for an answer says how to give it, and one that fails is a failure", async () => {
