@@ -10,7 +10,7 @@ import {
   versionOf,
 } from "../journal/inbox.ts";
 import type { EngineContext } from "./context.ts";
-import { isParentCancel, parentCancel, parentRetry } from "./retry-execution.ts";
+import { isParentCancel, parentCancel, parentRetry, voidedBy } from "./retry-execution.ts";
 import type { JournalState } from "../journal/state.ts";
 import { storeError } from "../journal/stored-error.ts";
 import { takeUp } from "./restart.ts";
@@ -109,6 +109,28 @@ async function retryAlong(context: EngineContext, id: string, round: number): Pr
     if (error instanceof KitaruStateError) return false; // it goes on already, or a retry cannot change its end
     throw error;
   }
+}
+
+/**
+ * Whether a retry that forgets these calls would run a checkpoint a second time that is declared at-most-once, its own or
+ * one of a child that is retried along. Only a person may ask for that.
+ */
+export async function repeatsOnce(
+  context: EngineContext,
+  state: JournalState,
+  voids: readonly string[],
+): Promise<boolean> {
+  for (const id of voids) {
+    if (state.attempts.get(id)?.some((attempt) => attempt.open === true) === true) return true;
+    const open = state.opens.get(id);
+    const hasFailed = state.outcomes.get(id)?.entry.t === "failed";
+    if (!hasFailed || open?.t !== "scheduled" || open.child === undefined) continue;
+    const { journal } = await load(context, open.child);
+    const { ended } = journal.state;
+    if (ended === undefined) continue;
+    if (await repeatsOnce(context, journal.state, voidedBy(journal.state, ended))) return true;
+  }
+  return false;
 }
 
 /** How a child that was retried before has ended, if it has: its head may still show the end before. */

@@ -22,7 +22,7 @@ import { begin, openTasks } from "./calls/begin.ts";
 import { cancelChild, startChild } from "./calls/child.ts";
 import { wokenUp } from "./calls/sleep.ts";
 import { captureAll } from "./captured.ts";
-import { cancelChildren } from "./children.ts";
+import { cancelChildren, repeatsOnce } from "./children.ts";
 import { makeNonce } from "./context.ts";
 import type { FlowDefinition } from "./definitions.ts";
 import { type Divergence, divergenceError } from "./divergence.ts";
@@ -751,7 +751,7 @@ export class FlowRun implements FlowScope {
     const kept = this.#pending.filter(
       (entry, index) => index < this.#delivered || keptAtEnd.has(entry.t),
     );
-    const again = this.#automaticRetry(ended);
+    const again = await this.#automaticRetry(ended);
     if (again === undefined) await cancelChildren(this.session); // also those the flow was told are cancelled
     return this.#append(again === undefined ? [...kept, ended] : [...kept, again]);
   }
@@ -839,12 +839,13 @@ export class FlowRun implements FlowScope {
     return { t: "ended", ...fields, at: this.session.context.clock.now() };
   }
 
-  #automaticRetry(ended: EndedEntry): Entry | undefined {
+  async #automaticRetry(ended: EndedEntry): Promise<Entry | undefined> {
     if (ended.status !== "failed" || ended.cause === undefined) return undefined;
     const used = this.state.retries.filter((entry) => entry.auto === true).length;
     if (used >= this.params.flow.retries) return undefined;
     const unwritten = this.#pending.slice(0, this.#delivered).filter(isKnownOutcome);
     const voids = voidedBy(this.state, ended, unwritten);
+    if (await repeatsOnce(this.session.context, this.state, voids)) return undefined;
     const { logs } = ended;
     const told = logs === undefined ? {} : { logs };
     return { t: "retried", voids, ...told, auto: true, at: ended.at };

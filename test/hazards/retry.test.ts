@@ -548,3 +548,30 @@ test("what the flow logs after a retry is kept, whatever it had logged about the
     "finished",
   ]);
 });
+
+test("an at-most-once checkpoint is not run again by the retries of its flow or its parent, only by a retry somebody asks for", async () => {
+  const [name, inner, outer] = [unique("charge"), unique("child"), unique("parent")];
+  const runs: string[] = [];
+  let isBroken = true;
+  const charge = checkpoint(name, { semantics: "at-most-once" }, () => {
+    runs.push("charge");
+    if (isBroken) throw new Error("no answer");
+    return "charged";
+  });
+  const child = flow(inner, { retries: 2 }, async (_x: number) => charge());
+  flow(outer, { retries: 2 }, async () => child.call(1));
+  const process = new World().process();
+  const id = await process.start(outer);
+  expect(await process.drive(id)).toBe("waiting");
+  const childId = `${id}/${inner}:0`;
+  expect(await process.drive(childId)).toBe("failed");
+  expect(await process.drive(id)).toBe("failed");
+  expect(runs).toEqual(["charge"]);
+  expect(await process.entriesOf(id, "retried")).toEqual([]);
+  isBroken = false;
+  await process.signal(id, { kind: "retry" });
+  await process.drive(id);
+  expect(await process.drive(childId)).toBe("completed");
+  expect(await process.drive(id)).toBe("completed");
+  expect(runs).toEqual(["charge", "charge"]);
+});
