@@ -1,4 +1,4 @@
-import { access, constants, mkdtemp, rm, statfs } from "node:fs/promises";
+import { access, constants, mkdtemp, rm, stat, statfs } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import type { StackDefinition } from "../../core/config.ts";
@@ -160,6 +160,15 @@ async function checkStack(
 async function checkFolder(name: string, folder: string): Promise<Check[]> {
   const place = await nearest(folder);
   const check = `folder of ${name}`;
+  if (!(await stat(place)).isDirectory())
+    return [
+      {
+        check,
+        state: "fail",
+        detail: `${place} is a file, not a folder.`,
+        remedy: "Move it away, or choose another folder: local({ folder }).",
+      },
+    ];
   try {
     await access(place, constants.R_OK | constants.W_OK | constants.X_OK);
     await rm(await mkdtemp(join(place, ".kitaru-doctor-")), { recursive: true });

@@ -538,7 +538,9 @@ test("doctor looks at everything, and fails for what must be mended", async () =
   });
   const worse = await run("doctor");
   expect(worse.code).toBe(1);
-  expect(worse.out).toMatch(/fail +folder of local/);
+  expect(worse.out).toMatch(
+    /fail +folder of local +\S+occupied is a file, not a folder\. Move it away, or choose another/,
+  );
   expect(worse.out).toMatch(/fail +stack broken +Cannot .*kitaru\.db/);
 });
 
