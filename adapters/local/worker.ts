@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import type { Socket } from "node:net";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import type { TaskRef } from "../../core/ports/orchestrator.ts";
@@ -43,6 +44,9 @@ const handler = fileURLToPath(
   ),
 );
 
+/** What an attempt has printed is read to its end after its process, unless others hold its output open: what it has started may go on. */
+const longestDrainMs = 500;
+
 /** Why the child left no outcome, or undefined when it did its work. */
 function runOne(
   ref: TaskRef,
@@ -63,8 +67,9 @@ function runOne(
     const kill = (): void => void child.kill();
     signal.addEventListener("abort", kill, { once: true });
     child.once("error", (error) => resolve(`its process could not be started (${error.message})`));
-    child.once("close", (code, killedBy) => {
+    const ended = (code: number | null, killedBy: NodeJS.Signals | null): void => {
       signal.removeEventListener("abort", kill);
+      for (const output of [child.stdout, child.stderr]) (output as Socket | null)?.unref();
       if (code === 0 || signal.aborted) resolve(undefined);
       else
         resolve(
@@ -72,6 +77,13 @@ function runOne(
             ? `its process exited with code ${code}${lastLine(errors)}`
             : `its process was killed by ${killedBy}`,
         );
+    };
+    child.once("exit", (code, killedBy) => {
+      const late = setTimeout(ended, longestDrainMs, code, killedBy);
+      child.once("close", () => {
+        clearTimeout(late);
+        ended(code, killedBy);
+      });
     });
   });
 }

@@ -61,6 +61,12 @@ test("a process that ends well before its work is done has failed, and says what
   expect(await notes()).toEqual(["leaver"]);
 });
 
+test("what an attempt has started and left running is not waited for", async () => {
+  expect(await run("serve")).toBe("served");
+  const [pid] = await notes();
+  process.kill(Number(pid));
+});
+
 test("an at-most-once call whose process ended is interrupted, and told why", async () => {
   expect(await run("fragile")).toEqual([
     "interrupted",
