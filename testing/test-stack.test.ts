@@ -110,6 +110,23 @@ test("retries are waited for; what the flow throws is thrown; a flow that awaits
   await expect(run(throwing, undefined)).rejects.toThrow(new RangeError("out"));
 });
 
+test("what was retried is waited for anew, and has no result meanwhile", async () => {
+  const opened = await open();
+  let isBroken = true;
+  const brittle = checkpoint("stack_brittle", () => {
+    if (isBroken) throw new Error("broken");
+    return "mended";
+  });
+  const mending = flow("stack_mending", async () => brittle());
+  const handle = mending.run(undefined);
+  await expect(opened.finish(handle)).rejects.toThrow("broken");
+  isBroken = false;
+  await opened.client.executions.retry(handle.id);
+  const early = await handle.get().catch((error: Error) => error.message);
+  expect(early).not.toBe("broken");
+  expect(await opened.finish(handle)).toBe("mended");
+});
+
 test("with a deadline for advances a flow that awaits something of its own is told so", async () => {
   const { run } = bound(await open({ orchestrator: { advanceMs: 900_000 } }));
   await expect(run(ownAwait, undefined)).rejects.toThrow("awaits something of its own");

@@ -6,6 +6,7 @@ import type { Runtime } from "../core/engine/runtime.ts";
 import { load } from "../core/engine/session.ts";
 import { signal } from "../core/engine/signal.ts";
 import { startExecution } from "../core/engine/start.ts";
+import { isReopened } from "../core/engine/status.ts";
 import { KitaruClient } from "../core/client/client.ts";
 import type { KitaruConfig } from "../core/config.ts";
 import { type Duration, parseDuration } from "../core/duration.ts";
@@ -383,10 +384,12 @@ export class MemoryStack implements TestStack {
     return asked;
   }
 
-  /** Whether the head says that an execution has ended. */
+  /** Whether the head says that an execution has ended, and nobody has asked for a retry since. */
   async hasEnded(executionId: string): Promise<boolean> {
     const head = await this.#shared.records.get(headKey(executionId));
-    return head !== undefined && isEnd(readHead(head).view.status);
+    const status = head && readHead(head).view.status;
+    if (status === undefined || !isEnd(status)) return false;
+    return status === "completed" || !(await isReopened(this.view, executionId));
   }
 
   /** Whether time may pass by itself for a parked execution: it sleeps, or will be tried again. */

@@ -3,6 +3,7 @@ import { headKey, isEnd, readHead } from "../journal/head.ts";
 import { ofExecution } from "../journal/damage.ts";
 import type { ModelRegistry } from "../ports/model.ts";
 import type { Backend } from "../ports/backend.ts";
+import type { StoredRecord } from "../ports/records.ts";
 import { systemClock } from "../ports/clock.ts";
 import type { OrchestratorHost } from "../ports/orchestrator.ts";
 import { advance, parkExecution } from "./advance.ts";
@@ -128,9 +129,8 @@ export class Runtime {
         watch.wake = undefined;
         if (watch.settled !== undefined) return headOf(watch.settled);
         const record = await this.backend.records.get(headKey(executionId));
-        const head = record && readHead(record);
-        if (head !== undefined && isEnd(head.view.status) && !(await this.#isRetried(head)))
-          return head;
+        const head = await this.#endIn(record);
+        if (head !== undefined) return head;
         if (record === undefined || pollMs < longestPollMs || this.#isDriven(executionId)) continue;
         const { version } = record; // another head may tell of another driver
         const known = seen?.version === version ? seen.driver : undefined;
@@ -139,6 +139,17 @@ export class Runtime {
     } finally {
       forget();
     }
+  }
+
+  /** The head of an execution if it has ended and is not being retried. */
+  async endNow(executionId: string): Promise<Head | undefined> {
+    return this.#endIn(await this.backend.records.get(headKey(executionId)));
+  }
+
+  async #endIn(record: StoredRecord | undefined): Promise<Head | undefined> {
+    const head = record && readHead(record);
+    if (head === undefined || !isEnd(head.view.status)) return undefined;
+    return (await this.#isRetried(head)) ? undefined : head;
   }
 
   #isDriven(executionId: string): boolean {

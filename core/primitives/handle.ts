@@ -15,7 +15,7 @@ import {
   KitaruTimeoutError,
 } from "../errors.ts";
 import { ofExecution } from "../journal/damage.ts";
-import { type ExecutionStatus, type Head, headKey, isEnd, readHead } from "../journal/head.ts";
+import type { ExecutionStatus, Head } from "../journal/head.ts";
 import { reviveError } from "../journal/stored-error.ts";
 import { activeRuntime } from "../stacks.ts";
 import { copied } from "./copied.ts";
@@ -173,9 +173,8 @@ class Handle<T> implements FlowHandle<T> {
   async get(): Promise<T> {
     await this.started;
     const runtime = await this.#runtime;
-    const record = await runtime.backend.records.get(headKey(this.id));
-    const head = record === undefined ? undefined : readHead(record);
-    if (head !== undefined && isEnd(head.view.status)) return outcome(runtime, head);
+    const head = await runtime.endNow(this.id);
+    if (head !== undefined) return outcome(runtime, head);
     throw new KitaruStateError(
       `Execution ${this.id} is still running (status: ${await this.status()}).`,
     );
