@@ -814,16 +814,15 @@ export class FlowRun implements FlowScope {
   }
 
   /** The calls whose failures the flow let through: themselves, gathered into one, or wrapped as a cause. */
-  #failuresIn(error: unknown): readonly Cause[] {
-    for (let current = error, depth = 0; depth < 10; depth++) {
-      const gathered = current instanceof AggregateError ? current.errors : [];
-      const thrown = [current, ...(this.#together.get(current) ?? []), ...gathered];
-      const found = thrown.flatMap((one) => this.#causes.get(one) ?? []);
-      if (found.length > 0) return found;
-      if (!(current instanceof Error) || current.cause === undefined) return [];
-      current = current.cause;
-    }
-    return [];
+  #failuresIn(error: unknown, seen = new Set<unknown>()): readonly Cause[] {
+    if (seen.has(error)) return [];
+    seen.add(error);
+    const thrown = [error, ...(this.#together.get(error) ?? [])];
+    const own = thrown.flatMap((one) => this.#causes.get(one) ?? []);
+    const errors: readonly unknown[] = error instanceof AggregateError ? error.errors : [];
+    const found = [...own, ...errors.flatMap((one) => this.#failuresIn(one, seen))];
+    const isTold = found.length > 0 || !(error instanceof Error) || error.cause === undefined;
+    return isTold ? found : this.#failuresIn(error.cause, seen);
   }
 
   /** Calls that have failed too, which the flow has not been told: it may never get beyond them. */

@@ -575,3 +575,29 @@ test("an at-most-once checkpoint is not run again by the retries of its flow or 
   expect(await process.drive(id)).toBe("completed");
   expect(runs).toEqual(["charge", "charge"]);
 });
+
+test("one retry tries all that failed again: an AggregateError whose errors wrap what failed", async () => {
+  const [name, bad] = [unique("flow"), unique("bad")];
+  const runs: number[] = [];
+  let isBroken = true;
+  const flaky = checkpoint(bad, (x: number) => {
+    runs.push(x);
+    if (isBroken) throw new Error("not yet");
+    return x;
+  });
+  flow(name, async () => {
+    const settled = await Promise.allSettled([flaky(1), flaky(2)]);
+    const errors = settled.flatMap((one) =>
+      one.status === "rejected" ? [new Error("wrapped", { cause: one.reason })] : [],
+    );
+    if (errors.length > 0) throw new Error("all", { cause: new AggregateError(errors) });
+    return settled.length;
+  });
+  const process = new World().process();
+  const id = await process.start(name);
+  expect(await process.drive(id)).toBe("failed");
+  isBroken = false;
+  await process.signal(id, { kind: "retry" });
+  expect(await process.drive(id)).toBe("completed");
+  expect(runs).toEqual([1, 2, 1, 2]);
+});
