@@ -101,7 +101,7 @@ export class Attempt implements CheckpointScope {
   abort(reason: unknown): void {
     if (this.#isOver || this.#aborted !== undefined) return;
     this.#aborted = { reason };
-    this.#controller?.abort(reason);
+    runInScope(this, () => this.#controller?.abort(reason)); // whoever listens belongs to the checkpoint
     this.#onAbort?.(reason);
   }
 

@@ -293,3 +293,27 @@ test("a map that is under way begins nothing more, also one that settles; one th
   expect(runs.filter((run) => run.startsWith("tidied"))).toHaveLength(10);
   expect(seen).toEqual([1, ...Array.from({ length: 4 }, () => "KitaruCancelledError")]);
 });
+
+test("what listens to the signal of a checkpoint is in the checkpoint", async () => {
+  const [name, slow] = [unique("flow"), unique("slow")];
+  const gate = new Gate();
+  const seen: unknown[] = [];
+  const work = checkpoint(slow, () => {
+    checkpointContext().signal.addEventListener("abort", () => {
+      try {
+        seen.push(checkpointContext().callId);
+      } catch (error) {
+        seen.push(error);
+      }
+    });
+    return gate.pass();
+  });
+  flow(name, async () => work());
+  const process = new World().process();
+  const id = await process.start(name);
+  const driven = process.drive(id);
+  await gate.entered;
+  await process.signal(id, { kind: "cancel" });
+  expect(await driven).toBe("cancelled");
+  expect(seen).toEqual([`${slow}:0`]);
+});
