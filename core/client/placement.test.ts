@@ -146,6 +146,8 @@ test("an import of one that comes back is repeated, at whichever of its writes i
   for (let hasEnded = true; hasEnded; writes++) {
     const file = await returning();
     hasEnded = await endsAtWrite(stacks.here, writes + 1, file);
+    const { status } = await stacks.here.client.executions.get("e");
+    expect(["cancelled", "queued", "running", "waiting"]).toContain(status); // away or back, and never damaged
     if (hasEnded) await stacks.here.client.executions.import(file);
     await finished(stacks.here);
     await stacks.close();

@@ -75,9 +75,10 @@ function join(
   segments: readonly StoredRecord[],
 ): Joined {
   const hole = findHole(segments);
-  if (hole !== undefined) return { hole };
+  const joined = hole === undefined ? segments : segments.slice(0, hole.at);
+  if (hole !== undefined && !isAway(params, joined)) return { hole: hole.why };
   if (head === undefined && segments.length > 0) return { hole: "the head is missing" };
-  const journal = new Journal(params, segments);
+  const journal = new Journal(params, joined);
   const counted = head === undefined ? 0 : readHead(head).view.pos;
   const { position } = journal.state;
   if (position >= counted) return { journal };
@@ -112,15 +113,31 @@ async function listAll(records: RecordStore, partition: string): Promise<StoredR
   return items;
 }
 
+/** Whether what is behind belongs to the return of an execution that was moved away: until that is whole, it is still away. */
+function isAway(params: JournalParams, joined: readonly StoredRecord[]): boolean {
+  return joined.length > 0 && new Journal(params, joined).state.ended?.moved === true;
+}
+
+interface Hole {
+  /** Number of segments before it. */
+  readonly at: number;
+  readonly why: string;
+}
+
 /** Where the segments do not join up, if anywhere. */
-function findHole(segments: readonly StoredRecord[]): string | undefined {
+function findHole(segments: readonly StoredRecord[]): Hole | undefined {
   const first = segments[0];
   if (first === undefined) return undefined;
   const misplaced = segments.findIndex((segment, index) => segmentNumber(segment.sort) !== index);
-  if (misplaced !== -1) return `${segmentSort(misplaced)} is missing`;
+  if (misplaced === 0) return { at: 0, why: `${segmentSort(0)} is missing` };
   const segmentBytes = segmentBytesOf(first);
-  const short = segments.slice(0, -1).find((segment) => utf8Length(segment.body) < segmentBytes);
-  return short === undefined ? undefined : `${short.sort} ends too early`;
+  const short = segments.findIndex(
+    ({ body }, index) => index < segments.length - 1 && utf8Length(body) < segmentBytes,
+  );
+  const at = short === -1 ? misplaced : short + 1;
+  if (misplaced !== -1)
+    return { at: Math.min(at, misplaced), why: `${segmentSort(misplaced)} is missing` };
+  return short === -1 ? undefined : { at, why: `${segmentSort(short)} ends too early` };
 }
 
 function segmentBytesOf(first: StoredRecord): number {
