@@ -105,9 +105,13 @@ export function kindOf(value: object): Kind | undefined {
   return kinds.get(prototype) ?? unusualKind(value, prototype);
 }
 
-/** Whether `value` is an error, of this or another realm. */
+/** Whether `value` is an error, of this or another realm. A proxy that refuses to tell is none. */
 export function isError(value: unknown): value is Error {
-  return value instanceof Error || isNativeError(value);
+  try {
+    return value instanceof Error || isNativeError(value);
+  } catch {
+    return false;
+  }
 }
 
 /** The first enumerable symbol key of `value`. */

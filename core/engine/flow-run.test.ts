@@ -521,3 +521,15 @@ describe("a store that fails", () => {
     await flaky.close();
   });
 });
+
+test("a flow that throws a proxy that refuses to tell what it is has failed", async () => {
+  const refuses = (): never => {
+    throw new Error("refused");
+  };
+  const f = flow("f", async () => {
+    throw new Proxy({}, { getPrototypeOf: refuses });
+  });
+  const handle = f.run();
+  await expect(handle.result()).rejects.toEqual({}); // like every thrown value that is no error
+  expect(await handle.status()).toBe("failed");
+});

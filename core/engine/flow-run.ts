@@ -16,6 +16,7 @@ import { reviveError, storeError } from "../journal/stored-error.ts";
 import { OutcomeLine } from "../journal/outcome-line.ts";
 import { type JournalState, type KnownCall, isKnownOutcome } from "../journal/state.ts";
 import type { TaskRef } from "../ports/orchestrator.ts";
+import { isError } from "../storable.ts";
 import { adopt, isCancelledChild } from "./adopt.ts";
 import { type Call, hashOf, inputName, inputsOf, nameOf } from "./call.ts";
 import { begin, openTasks } from "./calls/begin.ts";
@@ -819,9 +820,10 @@ export class FlowRun implements FlowScope {
     seen.add(error);
     const thrown = [error, ...(this.#together.get(error) ?? [])];
     const own = thrown.flatMap((one) => this.#causes.get(one) ?? []);
+    if (!isError(error)) return own;
     const errors: readonly unknown[] = error instanceof AggregateError ? error.errors : [];
     const found = [...own, ...errors.flatMap((one) => this.#failuresIn(one, seen))];
-    const isTold = found.length > 0 || !(error instanceof Error) || error.cause === undefined;
+    const isTold = found.length > 0 || error.cause === undefined;
     return isTold ? found : this.#failuresIn(error.cause, seen);
   }
 
