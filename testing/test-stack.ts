@@ -6,13 +6,13 @@ import type { Runtime } from "../core/engine/runtime.ts";
 import { load } from "../core/engine/session.ts";
 import { signal } from "../core/engine/signal.ts";
 import { startExecution } from "../core/engine/start.ts";
-import { isReopened } from "../core/engine/status.ts";
+import { hasEnded } from "../core/engine/status.ts";
 import { KitaruClient } from "../core/client/client.ts";
 import type { KitaruConfig } from "../core/config.ts";
 import { type Duration, parseDuration } from "../core/duration.ts";
 import { KitaruTimeoutError, KitaruUsageError, isKitaruError } from "../core/errors.ts";
 import type { Entry, WaitingEntry } from "../core/journal/entry.ts";
-import { headKey, isEnd, readHead } from "../core/journal/head.ts";
+import { headKey, readHead } from "../core/journal/head.ts";
 import { duePartition, readInbox } from "../core/journal/inbox.ts";
 import type { JournalState } from "../core/journal/state.ts";
 import type { Backend } from "../core/ports/backend.ts";
@@ -387,9 +387,7 @@ export class MemoryStack implements TestStack {
   /** Whether the head says that an execution has ended, and nobody has asked for a retry since. */
   async hasEnded(executionId: string): Promise<boolean> {
     const head = await this.#shared.records.get(headKey(executionId));
-    const status = head && readHead(head).view.status;
-    if (status === undefined || !isEnd(status)) return false;
-    return status === "completed" || !(await isReopened(this.view, executionId));
+    return head !== undefined && hasEnded(this.view, readHead(head));
   }
 
   /** Whether time may pass by itself for a parked execution: it sleeps, or will be tried again. */

@@ -5,7 +5,7 @@ import { loadDefinitions } from "../engine/loading.ts";
 import type { Runtime } from "../engine/runtime.ts";
 import { load } from "../engine/session.ts";
 import { type Signal, nudge, signal } from "../engine/signal.ts";
-import { isBeingStarted, takeUpAwaited } from "../engine/restart.ts";
+import { driverOf, isBeingStarted, takeUpAwaited } from "../engine/restart.ts";
 import { settledStart } from "../engine/starts.ts";
 import { readStatus, statusOf } from "../engine/status.ts";
 import { KitaruStateError } from "../errors.ts";
@@ -157,7 +157,7 @@ async function isDrivenElsewhere(
   context: EngineContext,
   { inbox, journal }: LoadedExecution,
 ): Promise<boolean> {
-  const token = readInbox(inbox).parked ?? journal.state.lastAdvance?.owner;
+  const token = driverOf(readInbox(inbox), journal.state);
   if (token === undefined || journal.state.ended !== undefined) return false;
   return (await context.backend.orchestrator.isGone?.(token)) !== true;
 }

@@ -1,14 +1,9 @@
+import { noExecution } from "../engine/no-execution.ts";
 import type { EngineContext } from "../engine/context.ts";
 import { load } from "../engine/session.ts";
 import { flowsPartition } from "../engine/start.ts";
 import { tellStatus } from "../engine/status.ts";
-import {
-  type KitaruError,
-  KitaruStateError,
-  KitaruUsageError,
-  hasCode,
-  isKitaruError,
-} from "../errors.ts";
+import { type KitaruError, KitaruUsageError, hasCode, isKitaruError } from "../errors.ts";
 import { type Head, type HeadFacts, headKey, isEnd, readHead } from "../journal/head.ts";
 import { readInbox, timeKey } from "../journal/inbox.ts";
 import { type StoredError, storeError } from "../journal/stored-error.ts";
@@ -77,11 +72,7 @@ async function rangeOf(
   if (replayOf === undefined)
     return { flows: flow === undefined ? await flowNames(context) : [flow] };
   const record = await context.backend.records.get(headKey(replayOf));
-  if (record === undefined)
-    throw new KitaruStateError(
-      `There is no execution ${JSON.stringify(replayOf)} on this stack. \`kitaru executions list\` shows what there is.`,
-      { code: "not_found" },
-    );
+  if (record === undefined) throw noExecution(replayOf);
   const { facts } = readHead(record);
   if (flow !== undefined && flow !== facts.flow) return { flows: [] };
   return { flows: [facts.flow], since: timeKey(facts.createdAt - clockSkewMs) };

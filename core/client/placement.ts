@@ -8,6 +8,7 @@ import { type Entry, readLines, writeLines } from "../journal/entry.ts";
 import { type Head, headDraft, headKey, isEnd, readHead, updateHead } from "../journal/head.ts";
 import { inboxDraft, inboxKey, versionOf } from "../journal/inbox.ts";
 import { executionPartition, segmentSort } from "../journal/journal.ts";
+import { findHole } from "../journal/load.ts";
 import { utf8Length } from "../journal/values.ts";
 import type { Expectation, RecordDraft, StoredRecord } from "../ports/records.ts";
 import { type ExportedExecution, linesOf } from "./export-documents.ts";
@@ -67,7 +68,7 @@ export class Placement {
     const lines = [...one.lines, ...arrivalLines(one, origin)];
     const head = await runtime.backend.records.get(headKey(id));
     if (head === undefined) return new Placement(runtime, one, origin, lines, undefined);
-    const segments = joined(await segmentsOf(runtime, id));
+    const segments = await segmentsOf(runtime, id);
     const here = linesOf(segments.map(({ body }) => body).join(""));
     if (lines.every((line, index) => line === here[index])) {
       // an import that was interrupted before it said so in the head
@@ -172,7 +173,7 @@ export class Placement {
     const { id } = this.#one.facts;
     if (this.#remains === undefined)
       return (await this.#runtime.backend.records.get(headKey(id))) === undefined;
-    const segments = joined(await segmentsOf(this.#runtime, id));
+    const segments = await segmentsOf(this.#runtime, id);
     const planned = this.#remains.segments;
     return (
       segments.length === planned.length && segments.at(-1)?.version === planned.at(-1)?.version
@@ -187,6 +188,7 @@ export class Placement {
   }
 }
 
+/** Those that make a journal. Behind a gap is what an import that was interrupted has left. */
 async function segmentsOf({ backend }: Runtime, id: string): Promise<StoredRecord[]> {
   const items: StoredRecord[] = [];
   const range = { partition: executionPartition(id), from: "j/", to: "j0" };
@@ -195,18 +197,7 @@ async function segmentsOf({ backend }: Runtime, id: string): Promise<StoredRecor
     items.push(...page.items);
     cursor = page.cursor === undefined ? undefined : { cursor: page.cursor };
   }
-  return items;
-}
-
-/** Those that make a journal. Behind a gap is what an import that was interrupted has left. */
-function joined(segments: readonly StoredRecord[]): readonly StoredRecord[] {
-  const segmentBytes = segmentBytesOf(linesOf(segments[0]?.body ?? ""));
-  const gap = segments.findIndex(({ sort }, at) => {
-    const before = segments[at - 1];
-    const isBehind = before !== undefined && utf8Length(before.body) < segmentBytes;
-    return isBehind || sort !== segmentSort(at);
-  });
-  return gap === -1 ? segments : segments.slice(0, gap);
+  return items.slice(0, findHole(items)?.at);
 }
 
 /** Only what was moved away comes back, and only as what it has become since. */

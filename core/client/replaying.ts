@@ -1,10 +1,11 @@
+import { noExecution } from "../engine/no-execution.ts";
 import { pinOfVersion } from "../deployments/invoke.ts";
 import type { Override } from "../engine/replay/override.ts";
 import { type ReplayRequest, startReplay } from "../engine/replay/start-replay.ts";
 import type { Runtime } from "../engine/runtime.ts";
 import { settledStart } from "../engine/starts.ts";
 import { readStatus } from "../engine/status.ts";
-import { KitaruStateError, KitaruUsageError } from "../errors.ts";
+import { KitaruUsageError } from "../errors.ts";
 import { type ExecutionStatus, type HeadFacts, headKey, readHead } from "../journal/head.ts";
 import { type FlowHandle, handleOf, newExecutionId } from "../primitives/handle.ts";
 import { type ReplayTarget, selectorOf } from "../primitives/replay-target.ts";
@@ -206,11 +207,7 @@ async function requestOf(
 async function factsOf({ context }: Runtime, source: string): Promise<HeadFacts> {
   await settledStart(source);
   const record = await context.backend.records.get(headKey(source));
-  if (record === undefined)
-    throw new KitaruStateError(
-      `There is no execution ${JSON.stringify(source)} on this stack. \`kitaru executions list\` shows what there is.`,
-      { code: "not_found" },
-    );
+  if (record === undefined) throw noExecution(source);
   return readHead(record).facts;
 }
 

@@ -1,8 +1,9 @@
 import { isEnd, readHead } from "../journal/head.ts";
-import { duePartition, readInbox, timeKey } from "../journal/inbox.ts";
+import { readInbox, timeKey } from "../journal/inbox.ts";
 import type { StoredRecord } from "../ports/records.ts";
 import type { EngineContext } from "./context.ts";
-import { restartExecution } from "./restart.ts";
+import { dueRecords } from "./due.ts";
+import { driverOf, restartExecution } from "./restart.ts";
 import { load } from "./session.ts";
 
 interface Look {
@@ -34,31 +35,17 @@ export async function takeUpAbandoned(
   const look: Look = { owners: new Map(), read: 0, sweeps: 1 };
   looks.set(context, look);
   let count = 0;
-  for (let shard = 0; shard < context.backend.capabilities.dueShards; shard++)
-    for await (const record of dueLater(context, shard)) {
-      look.read++;
-      if (record.sort !== "head") continue;
-      try {
-        if (await takeUpIfAbandoned(context, record, look, before)) count++;
-      } catch (error) {
-        failed(error);
-      }
+  // what says of itself when it will be overdue
+  for await (const record of dueRecords(context, { from: timeKey(context.clock.now() + 1) })) {
+    look.read++;
+    if (record.sort !== "head") continue;
+    try {
+      if (await takeUpIfAbandoned(context, record, look, before)) count++;
+    } catch (error) {
+      failed(error);
     }
-  return count;
-}
-
-/** What says of itself when it will be overdue. */
-async function* dueLater(context: EngineContext, shard: number): AsyncGenerator<StoredRecord> {
-  const from = timeKey(context.clock.now() + 1);
-  for (let cursor: string | undefined, more = true; more; more = cursor !== undefined) {
-    const page = await context.backend.records.listIndex("due", {
-      partition: duePartition(shard),
-      from,
-      ...(cursor === undefined ? {} : { cursor }),
-    });
-    yield* page.items;
-    cursor = page.cursor;
   }
+  return count;
 }
 
 async function takeUpIfAbandoned(
@@ -87,7 +74,7 @@ async function ownerOf(
 ): Promise<string | undefined> {
   if (seen !== undefined && !(await isGone(context, seen))) return seen;
   const { inbox, journal } = await load(context, id);
-  return readInbox(inbox).parked ?? journal.state.lastAdvance?.owner;
+  return driverOf(readInbox(inbox), journal.state);
 }
 
 async function isGone({ backend }: EngineContext, owner: string): Promise<boolean> {

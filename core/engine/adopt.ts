@@ -13,7 +13,7 @@ import { storeError } from "../journal/stored-error.ts";
 import { undefinedRef } from "../journal/values.ts";
 import { type AnswerFields, answerFields, checkAnswer, undefinedDigest } from "./answer.ts";
 import type { EngineContext } from "./context.ts";
-import { isParentCancel, voidedBy } from "./retry-execution.ts";
+import { isParentCancel, retriedAfter, voidedBy } from "./retry-execution.ts";
 
 /**
  * Turn inbox items the journal has not yet taken in into entries, in order of arrival.
@@ -137,9 +137,7 @@ function reopen(inbox: Inbox, state: JournalState, ended: EndedEntry, now: numbe
     (said) => said.kind === "retry" && !state.items.has(said.i) && mayReopen(said, ended),
   );
   if (item === undefined) return [];
-  const { logs } = ended;
-  const told = logs === undefined ? {} : { logs };
-  return [{ t: "retried", voids: voidedBy(state, ended), ...told, item: item.i, at: now }];
+  return [{ ...retriedAfter(ended, voidedBy(state, ended)), item: item.i, at: now }];
 }
 
 function mayReopen(item: InboxItem & { readonly kind: "retry" }, { status }: EndedEntry): boolean {

@@ -13,19 +13,8 @@ interface Scalar {
 }
 
 /** Capture a value; `what` names it in the error when it cannot be stored. */
-export function capture(value: unknown, what: string): Captured {
-  return isPlainScalar(value) ? { v: value } : encode(value, what);
-}
-
-/** Capture the arguments of a call; `what` names one of them by its place. */
-export function captureAll(
-  inputs: readonly unknown[],
-  what: (index: number) => string,
-): readonly Captured[] {
-  const captured: Captured[] = [];
-  for (const [index, input] of inputs.entries())
-    captured.push(isPlainScalar(input) ? { v: input } : encode(input, what(index)));
-  return captured;
+export function capture(value: unknown, what: () => string): Captured {
+  return isPlainScalar(value) ? { v: value } : encode(value, what());
 }
 
 /** A fresh copy of a captured value. */

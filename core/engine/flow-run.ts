@@ -22,7 +22,7 @@ import { type Call, hashOf, inputName, inputsOf, nameOf } from "./call.ts";
 import { begin, openTasks } from "./calls/begin.ts";
 import { cancelChild, startChild } from "./calls/child.ts";
 import { wokenUp } from "./calls/sleep.ts";
-import { captureAll } from "./captured.ts";
+import { capture } from "./captured.ts";
 import { cancelChildren, repeatsOnce } from "./children.ts";
 import { makeNonce } from "./context.ts";
 import type { FlowDefinition } from "./definitions.ts";
@@ -31,7 +31,7 @@ import { PositionHeap } from "./position-heap.ts";
 import { seededRandom } from "./prng.ts";
 import { type TakenItem, fencing, isTaken } from "./replay/fence.ts";
 import type { Replay } from "./replay/replay.ts";
-import { voidedBy } from "./retry-execution.ts";
+import { retriedAfter, voidedBy } from "./retry-execution.ts";
 import { type CallSpec, type FlowScope, runInScope } from "./scope.ts";
 import type { Session } from "./session.ts";
 import { type StepOf, inTurns } from "./turns.ts";
@@ -847,9 +847,7 @@ export class FlowRun implements FlowScope {
     const unwritten = this.#pending.slice(0, this.#delivered).filter(isKnownOutcome);
     const voids = voidedBy(this.state, ended, unwritten);
     if (await repeatsOnce(this.session.context, this.state, voids)) return undefined;
-    const { logs } = ended;
-    const told = logs === undefined ? {} : { logs };
-    return { t: "retried", voids, ...told, auto: true, at: ended.at };
+    return { ...retriedAfter(ended, voids), auto: true, at: ended.at };
   }
 
   #progress(): Progress {
@@ -900,7 +898,7 @@ const cancel = "cancel";
 const noInputs: Call["inputs"] = [];
 
 function captureInputs(spec: CallSpec, inputs: readonly unknown[], id: string): Call["inputs"] {
-  return captureAll(inputs, (index) => `${inputName(spec, index)} of ${id}`);
+  return inputs.map((input, index) => capture(input, () => `${inputName(spec, index)} of ${id}`));
 }
 
 /** Encoding names the path inside the argument; hashing all of them at once cannot. */

@@ -1,6 +1,7 @@
 import { type Head, type HeadFacts, headDraft, isEnd, readHead } from "../journal/head.ts";
-import { readInbox } from "../journal/inbox.ts";
+import { type Inbox, readInbox } from "../journal/inbox.ts";
 import type { LoadedExecution } from "../journal/load.ts";
+import type { JournalState } from "../journal/state.ts";
 import type { StartParams } from "../ports/orchestrator.ts";
 import type { StoredRecord } from "../ports/records.ts";
 import type { EngineContext } from "./context.ts";
@@ -60,7 +61,7 @@ export async function takeUpAwaited(
   const execution = await load(context, id);
   if (isBeingStarted(execution, context.clock.now())) return undefined;
   await takeUpLeft(context, execution);
-  return driverOf(execution);
+  return driverOf(readInbox(execution.inbox), execution.journal.state);
 }
 
 /** Whether an execution was created so recently that nobody need have begun with it. */
@@ -75,11 +76,12 @@ async function takeUpLeft(context: EngineContext, execution: LoadedExecution): P
   if (record === undefined || orchestrator.isGone === undefined) return;
   const { facts, view } = readHead(record);
   if (isEnd(view.status) || orchestrator.canDrive?.(facts) === false) return;
-  const driver = driverOf(execution);
+  const driver = driverOf(readInbox(execution.inbox), execution.journal.state);
   if (driver !== undefined && !(await orchestrator.isGone(driver))) return;
   await restartExecution(context, record);
 }
 
-function driverOf({ inbox, journal }: LoadedExecution): string | undefined {
-  return readInbox(inbox).parked ?? journal.state.lastAdvance?.owner;
+/** Who drives an execution, or rests with it, as its inbox and its journal say. Undefined while it is only being started. */
+export function driverOf(inbox: Inbox, state: JournalState): string | undefined {
+  return inbox.parked ?? state.lastAdvance?.owner;
 }

@@ -1,4 +1,4 @@
-import type { EndedEntry } from "../journal/entry.ts";
+import type { EndedEntry, RetriedEntry } from "../journal/entry.ts";
 import type { JournalState, KnownCall } from "../journal/state.ts";
 
 /** Codes of failures that are not the flow's own and leave every outcome standing. */
@@ -27,6 +27,14 @@ export function voidedBy(
   const later = known.filter((call) => asks !== undefined && call.ask >= asks);
   const failed = cause === undefined ? [] : [cause, ...causes];
   return [...new Set([...failed, ...later.map((call) => call.id)])];
+}
+
+/** What a retry of an execution that has ended writes, but for who asks for it. */
+export function retriedAfter(
+  { logs }: EndedEntry,
+  voids: readonly string[],
+): Pick<RetriedEntry, "t" | "voids" | "logs"> {
+  return { t: "retried", voids, ...(logs === undefined ? {} : { logs }) };
 }
 
 /** Item by which a parent cancels its children; retries of the parent are counted in `round`. */

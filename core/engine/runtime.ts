@@ -1,5 +1,5 @@
 import type { ExecutionStatus, Head } from "../journal/head.ts";
-import { headKey, isEnd, readHead } from "../journal/head.ts";
+import { headKey, readHead } from "../journal/head.ts";
 import { ofExecution } from "../journal/damage.ts";
 import type { ModelRegistry } from "../ports/model.ts";
 import type { Backend } from "../ports/backend.ts";
@@ -14,7 +14,7 @@ import { type Signal, type SignalResult, signal } from "./signal.ts";
 import { type StartExecution, startExecution } from "./start.ts";
 import { takeUpAwaited } from "./restart.ts";
 import { settledStart } from "./starts.ts";
-import { isReopened, readStatus } from "./status.ts";
+import { hasEnded, readStatus } from "./status.ts";
 import { sweep } from "./sweep.ts";
 import { recordCrash, runTask } from "./task.ts";
 
@@ -148,8 +148,7 @@ export class Runtime {
 
   async #endIn(record: StoredRecord | undefined): Promise<Head | undefined> {
     const head = record && readHead(record);
-    if (head === undefined || !isEnd(head.view.status)) return undefined;
-    return (await this.#isRetried(head)) ? undefined : head;
+    return head !== undefined && (await hasEnded(this.context, head)) ? head : undefined;
   }
 
   #isDriven(executionId: string): boolean {
@@ -162,10 +161,6 @@ export class Runtime {
   }
 
   /** The head of an execution that is being retried may still show the end before. */
-  async #isRetried({ facts, view }: Head): Promise<boolean> {
-    return view.status !== "completed" && isReopened(this.context, facts.id);
-  }
-
   #watch(executionId: string, tell: (settled: Settled) => void): () => void {
     const watchers = this.#watchers.get(executionId) ?? new Set();
     this.#watchers.set(executionId, watchers.add(tell));

@@ -22,8 +22,9 @@ import { type Pin, contextOf, definitionsAtHand } from "./code.ts";
 import { type EngineContext, makeNonce } from "./context.ts";
 import type { Registry } from "./definitions.ts";
 import { isRetryable, isRevocable } from "./retry-execution.ts";
+import { noExecution } from "./no-execution.ts";
 import { load } from "./session.ts";
-import { restartExecution } from "./restart.ts";
+import { driverOf, restartExecution } from "./restart.ts";
 
 /** Something to say to an execution. */
 export type Signal =
@@ -94,11 +95,7 @@ async function say(
 ): Promise<SignalResult | undefined> {
   const { records, capabilities } = context.backend;
   const { head, journal } = execution;
-  if (head === undefined)
-    throw new KitaruStateError(
-      `There is no execution ${JSON.stringify(id)} on this stack. \`kitaru executions list\` shows what there is.`,
-      { code: "not_found" },
-    );
+  if (head === undefined) throw noExecution(id);
   const inbox = readInbox(execution.inbox);
   const isReopening = mayBeMeantForRetry(what) && isRetryPending(inbox, journal.state);
   if (isReopening)
@@ -140,7 +137,7 @@ export async function nudge(
   inbox: Inbox,
   state: JournalState,
 ): Promise<void> {
-  const token = inbox.parked ?? state.lastAdvance?.owner;
+  const token = driverOf(inbox, state);
   const { orchestrator, records } = context.backend;
   try {
     if (token !== undefined && (await orchestrator.wake(token, id))) return;

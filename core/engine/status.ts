@@ -1,8 +1,8 @@
-import { KitaruStateError } from "../errors.ts";
 import { type ExecutionStatus, type Head, isEnd, readHead } from "../journal/head.ts";
 import type { LoadedExecution } from "../journal/load.ts";
 import { readInbox } from "../journal/inbox.ts";
 import type { EngineContext } from "./context.ts";
+import { noExecution } from "./no-execution.ts";
 import { load } from "./session.ts";
 import { isRetryPending } from "./signal.ts";
 
@@ -38,17 +38,20 @@ export function statusOf(execution: LoadedExecution, id: string, now: number): E
 
 /** The head of an execution. Throws a state error (`not_found`) when there is none. */
 export function presentHead({ head }: LoadedExecution, id: string): Head {
-  if (head !== undefined) return readHead(head);
-  throw new KitaruStateError(
-    `There is no execution ${JSON.stringify(id)} on this stack. \`kitaru executions list\` shows what there is.`,
-    { code: "not_found" },
-  );
+  if (head === undefined) throw noExecution(id);
+  return readHead(head);
 }
 
 /** Between advances, an execution whose every open call awaits the outside world is waiting. */
 function runningOrWaiting({ journal }: LoadedExecution, now: number): ExecutionStatus {
   const claimed = journal.state.lastAdvance;
   return claimed !== undefined && now < claimed.until ? "running" : "queued";
+}
+
+/** Whether an execution has ended, as its head says, and is not being retried. */
+export async function hasEnded(context: EngineContext, { facts, view }: Head): Promise<boolean> {
+  if (!isEnd(view.status)) return false;
+  return view.status === "completed" || !(await isReopened(context, facts.id));
 }
 
 /** Whether an execution whose head says that it has ended is being retried. */

@@ -1,9 +1,10 @@
 import { type Head, headDraft, isEnd, readHead } from "../journal/head.ts";
-import { type Inbox, duePartition, inboxDraft, readInbox, timeKey } from "../journal/inbox.ts";
+import { type Inbox, inboxDraft, readInbox, timeKey } from "../journal/inbox.ts";
 import type { LoadedExecution } from "../journal/load.ts";
 import type { StoredRecord } from "../ports/records.ts";
 import { takeUpAbandoned } from "./abandoned.ts";
 import type { EngineContext } from "./context.ts";
+import { dueRecords } from "./due.ts";
 import { load } from "./session.ts";
 import { restartExecution } from "./restart.ts";
 import { openTasksUntil } from "./task-deadline.ts";
@@ -20,8 +21,9 @@ const pokes = 2;
  */
 export async function sweep(context: EngineContext): Promise<number> {
   const overdue = new Set<string>();
-  for (let shard = 0; shard < context.backend.capabilities.dueShards; shard++)
-    for await (const id of overdueIn(context, shard)) overdue.add(id);
+  const to = timeKey(context.clock.now() + 1);
+  for await (const { partition } of dueRecords(context, { to }))
+    overdue.add(partition.slice("exec/".length));
   const failures: unknown[] = [];
   for (const id of overdue)
     await sweepExecution(context, id).catch((error: unknown) => failures.push(error));
@@ -30,19 +32,6 @@ export async function sweep(context: EngineContext): Promise<number> {
   const abandoned = await takeUpAbandoned(context, failed);
   if (failures.length > 0) throw failures[0];
   return overdue.size + abandoned;
-}
-
-async function* overdueIn(context: EngineContext, shard: number): AsyncGenerator<string> {
-  const to = timeKey(context.clock.now() + 1);
-  for (let cursor: string | undefined, more = true; more; more = cursor !== undefined) {
-    const page = await context.backend.records.listIndex("due", {
-      partition: duePartition(shard),
-      to,
-      ...(cursor === undefined ? {} : { cursor }),
-    });
-    for (const record of page.items) yield record.partition.slice("exec/".length);
-    cursor = page.cursor;
-  }
 }
 
 /** Indexes lag, so the execution is read anew before anything is done about it. */

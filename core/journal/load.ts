@@ -75,7 +75,7 @@ function join(
   segments: readonly StoredRecord[],
 ): Joined {
   const hole = findHole(segments);
-  const joined = hole === undefined ? segments : segments.slice(0, hole.at);
+  const joined = segments.slice(0, hole?.at);
   if (hole !== undefined && !isAway(params, joined)) return { hole: hole.why };
   if (head === undefined && segments.length > 0) return { hole: "the head is missing" };
   const journal = new Journal(params, joined);
@@ -124,8 +124,8 @@ interface Hole {
   readonly why: string;
 }
 
-/** Where the segments do not join up, if anywhere. */
-function findHole(segments: readonly StoredRecord[]): Hole | undefined {
+/** Where the segments do not join up, if anywhere. Throws a backend error (`corrupt`) when they do not begin as a journal. */
+export function findHole(segments: readonly StoredRecord[]): Hole | undefined {
   const first = segments[0];
   if (first === undefined) return undefined;
   const misplaced = segments.findIndex((segment, index) => segmentNumber(segment.sort) !== index);

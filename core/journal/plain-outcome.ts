@@ -1,10 +1,13 @@
 import type { CompletedEntry } from "./entry.ts";
 import type { ValueRef } from "./values.ts";
 
-interface PlainOutcomeParams {
+/** A checkpoint that completed at its first attempt: the entry that is written most, and that writes itself. */
+export class PlainOutcome implements CompletedEntry {
+  readonly t = "completed";
+  readonly id: string;
+  readonly kind = "checkpoint";
   /** Like every name, of letters, digits, `_` and `-` alone. */
   readonly name: string;
-  readonly id: string;
   readonly ask: number;
   /** A fingerprint, which needs no escapes. */
   readonly h: string;
@@ -12,22 +15,8 @@ interface PlainOutcomeParams {
   readonly s: number;
   readonly out: ValueRef;
   readonly at: number;
-}
 
-/** A checkpoint that completed at its first attempt: the entry that is written most, and that writes itself. */
-export class PlainOutcome implements CompletedEntry {
-  readonly t = "completed";
-  readonly id: string;
-  readonly kind = "checkpoint";
-  readonly name: string;
-  readonly ask: number;
-  readonly h: string;
-  readonly in: readonly ValueRef[];
-  readonly s: number;
-  readonly out: ValueRef;
-  readonly at: number;
-
-  constructor(params: PlainOutcomeParams) {
+  constructor(params: Omit<PlainOutcome, "t" | "kind" | "json">) {
     this.id = params.id;
     this.name = params.name;
     this.ask = params.ask;

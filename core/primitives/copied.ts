@@ -6,7 +6,7 @@ import { capture, release } from "../engine/captured.ts";
  */
 export function copied(value: unknown): unknown {
   try {
-    return release(capture(value, "the value"));
+    return release(capture(value, () => "the value"));
   } catch {
     return value;
   }
