@@ -25,7 +25,7 @@ export async function follow(say: Console, params: FollowParams): Promise<Execut
     interrupted.reject(
       new CommandError(
         "interrupted",
-        `Stopped. Execution ${id} goes on with: ${resumeCommand(say, params)}`,
+        `Stopped. Execution ${id} goes on with: ${executionCommand(say, "resume", params)}`,
       ),
     ),
   );
@@ -100,6 +100,11 @@ export function checkSucceeded({ id, status, error }: Execution): void {
   );
 }
 
-function resumeCommand(say: Console, { id, stack }: FollowParams): string {
-  return `${say.io.self} executions resume ${id}${stack === undefined ? "" : ` --stack ${stack}`}`;
+/** The command line that does something with an execution. */
+export function executionCommand(
+  say: Console,
+  verb: "cancel" | "resume",
+  { id, stack }: Pick<FollowParams, "id" | "stack">,
+): string {
+  return `${say.io.self} executions ${verb} ${id}${stack === undefined ? "" : ` --stack ${stack}`}`;
 }

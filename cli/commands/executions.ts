@@ -15,7 +15,13 @@ import {
 import { isEnd } from "../../core/journal/head.ts";
 import { type Console, type OpenedStack, openStack } from "../console.ts";
 import { logLine, statusText } from "../execution-text.ts";
-import { checkSucceeded, follow, standingLines, watchExecution } from "../follow.ts";
+import {
+  checkSucceeded,
+  executionCommand,
+  follow,
+  standingLines,
+  watchExecution,
+} from "../follow.ts";
 import { readJsonArgument } from "../json-argument.ts";
 import { flowName, stackOption, wholeNumber } from "../options.ts";
 import { oneLine, relative, span, table } from "../text.ts";
@@ -294,7 +300,7 @@ async function interactive(
 
 async function cancel(say: Console, id: string, options: StackChoice): Promise<void> {
   const opened = await openStack(options.stack);
-  const again = `${say.io.self} executions cancel ${id}${options.stack === undefined ? "" : ` --stack ${options.stack}`}`;
+  const again = executionCommand(say, "cancel", { id, stack: options.stack });
   const impatience = setTimeout(
     () => say.note(`Its code has not ended yet. To end it without waiting for that: ${again}`),
     patienceMs,

@@ -6,7 +6,13 @@ import { isEnd } from "../../core/journal/head.ts";
 import { newExecutionId } from "../../core/primitives/handle.ts";
 import { type Console, type OpenedStack, openStack } from "../console.ts";
 import { statusText } from "../execution-text.ts";
-import { checkSucceeded, follow, standingLines, watchExecution } from "../follow.ts";
+import {
+  checkSucceeded,
+  executionCommand,
+  follow,
+  standingLines,
+  watchExecution,
+} from "../follow.ts";
 import { readJsonArgument } from "../json-argument.ts";
 import { stackOption, versionOption } from "../options.ts";
 import { type ChoiceOptions, choiceOf } from "../version-choice.ts";
@@ -86,7 +92,7 @@ async function leftLines(
   const isDrivenByProcesses = opened.runtime.backend.orchestrator.canDrive !== undefined;
   if (isDrivenByProcesses)
     say.note(
-      `A process that runs \`kitaru dev\` takes it up. Or see it through: ${say.io.self} executions resume ${id}${stack === undefined ? "" : ` --stack ${stack}`}`,
+      `A process that runs \`kitaru dev\` takes it up. Or see it through: ${executionCommand(say, "resume", { id, stack })}`,
     );
   return [`${statusText(say, status)}  ${id}`];
 }
